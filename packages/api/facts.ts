@@ -1,0 +1,49 @@
+import { UserRegisteredSchema, UserVerifiedSchema } from "./gen/bodega/auth/v1/events_pb.ts";
+import {
+  TicketAcceptedSchema,
+  TicketCancelledSchema,
+  TicketHandedOverSchema,
+  TicketQueuedSchema,
+  TicketReadySchema,
+} from "./gen/bodega/kitchen/v1/events_pb.ts";
+import { OrderCancelledSchema, OrderCompletedSchema, OrderCreatedSchema, OrderPaidSchema } from "./gen/bodega/order/v1/events_pb.ts";
+import { PaymentCapturedSchema, PaymentFailedSchema, PaymentRefundedSchema } from "./gen/bodega/payment/v1/events_pb.ts";
+import { ProductArchivedSchema, ProductCreatedSchema, ProductUpdatedSchema } from "./gen/bodega/product/v1/events_pb.ts";
+import {
+  StockChangedSchema,
+  StockCommittedSchema,
+  StockRejectedSchema,
+  StockReleasedSchema,
+  StockReservedSchema,
+} from "./gen/bodega/stock/v1/events_pb.ts";
+import { fact } from "./messages.ts";
+
+// Every fact of the platform. The type names the topic; the key is the aggregate's id.
+
+export const UserRegistered = fact("user.registered", UserRegisteredSchema, (body) => body.userId);
+export const UserVerified = fact("user.verified", UserVerifiedSchema, (body) => body.userId);
+
+export const ProductCreated = fact("product.created", ProductCreatedSchema, (body) => body.productId);
+export const ProductUpdated = fact("product.updated", ProductUpdatedSchema, (body) => body.productId);
+export const ProductArchived = fact("product.archived", ProductArchivedSchema, (body) => body.productId);
+
+export const StockReserved = fact("stock.reserved", StockReservedSchema, (body) => body.orderId);
+export const StockRejected = fact("stock.rejected", StockRejectedSchema, (body) => body.orderId);
+export const StockReleased = fact("stock.released", StockReleasedSchema, (body) => body.orderId);
+export const StockCommitted = fact("stock.committed", StockCommittedSchema, (body) => body.orderId);
+export const StockChanged = fact("stock.changed", StockChangedSchema, (body) => body.productId);
+
+export const OrderCreated = fact("order.created", OrderCreatedSchema, (body) => body.orderId);
+export const OrderPaid = fact("order.paid", OrderPaidSchema, (body) => body.orderId);
+export const OrderCompleted = fact("order.completed", OrderCompletedSchema, (body) => body.orderId);
+export const OrderCancelled = fact("order.cancelled", OrderCancelledSchema, (body) => body.orderId);
+
+export const PaymentCaptured = fact("payment.captured", PaymentCapturedSchema, (body) => body.paymentId);
+export const PaymentFailed = fact("payment.failed", PaymentFailedSchema, (body) => body.paymentId);
+export const PaymentRefunded = fact("payment.refunded", PaymentRefundedSchema, (body) => body.paymentId);
+
+export const TicketQueued = fact("ticket.queued", TicketQueuedSchema, (body) => body.ticketId);
+export const TicketAccepted = fact("ticket.accepted", TicketAcceptedSchema, (body) => body.ticketId);
+export const TicketReady = fact("ticket.ready", TicketReadySchema, (body) => body.ticketId);
+export const TicketHandedOver = fact("ticket.handed_over", TicketHandedOverSchema, (body) => body.ticketId);
+export const TicketCancelled = fact("ticket.cancelled", TicketCancelledSchema, (body) => body.ticketId);

@@ -1,0 +1,24 @@
+import { WorkTicketSchema } from "./gen/bodega/kitchen/v1/events_pb.ts";
+import {
+  DeliverMailSchema,
+  SendPasswordResetSchema,
+  SendPaymentReminderSchema,
+  SendVerificationCodeSchema,
+} from "./gen/bodega/mail/v1/events_pb.ts";
+import { PaymentDeadlineSchema } from "./gen/bodega/order/v1/events_pb.ts";
+import { RefundCancelledOrderSchema, RequestRefundSchema } from "./gen/bodega/payment/v1/events_pb.ts";
+import { job } from "./messages.ts";
+
+// Every job of the platform. The first word names the service that does it.
+
+export const PaymentDeadline = job("order", "payment-deadline", PaymentDeadlineSchema, (body) => body.orderId);
+
+export const RefundCancelledOrder = job("payment", "refund-cancelled-order", RefundCancelledOrderSchema, (body) => body.paymentId);
+export const RequestRefund = job("payment", "request-refund", RequestRefundSchema, (body) => body.paymentId);
+
+export const WorkTicket = job("kitchen", "work-ticket", WorkTicketSchema, (body) => body.ticketId);
+
+export const SendVerificationCode = job("mail", "send-verification-code", SendVerificationCodeSchema, (body) => body.userId);
+export const SendPasswordReset = job("mail", "send-password-reset", SendPasswordResetSchema, (body) => body.userId);
+export const SendPaymentReminder = job("mail", "send-payment-reminder", SendPaymentReminderSchema, (body) => body.orderId);
+export const DeliverMail = job("mail", "deliver", DeliverMailSchema, (body) => body.mailId);

@@ -1,0 +1,104 @@
+import type { Log } from "../telemetry/log.ts";
+import type { Database, Session } from "./database.ts";
+import { type OutboxRow, takeOutbox } from "./outbox.ts";
+
+/**
+ * Carries the outbox to the events port: every committed fact at least once, in commit order per aggregate.
+ * One relay works per database at a time; others stand by.
+ */
+export interface Relay {
+  /** Something was committed: look now instead of at the next poll. */
+  wake(): void;
+  close(): Promise<void>;
+}
+
+/** Resolves when the events port has taken the facts for good, in this order. */
+export type Publish = (rows: OutboxRow[]) => Promise<void>;
+
+const BATCH_ROWS_MAX = 500;
+const POLL_MS = 100;
+const RETRY_MS = 500;
+/** Any number that no other advisory lock of the platform uses. */
+export const RELAY_LOCK = 7_202;
+
+export function startPollRelay(database: Database, publish: Publish, log: Log): Relay {
+  const bell = createBell();
+  const running = lead(database, RELAY_LOCK, bell, log, async (alive) => {
+    while (alive()) {
+      const rows = await database.transaction(async (sql) => {
+        const taken = await takeOutbox(sql, BATCH_ROWS_MAX);
+        if (taken.length > 0) await publish(taken);
+        return taken;
+      });
+      if (rows.length < BATCH_ROWS_MAX) await bell.rung(POLL_MS);
+    }
+  });
+  return {
+    wake: bell.ring,
+    async close() {
+      bell.close();
+      await running;
+    },
+  };
+}
+
+/**
+ * Runs `work` while this process holds the advisory lock: one leader per database. A leader that fails, or whose session is lost, lets go and tries again.
+ */
+export async function lead(database: Database, lock: number, bell: Bell, log: Log, work: (alive: () => boolean) => Promise<void>): Promise<void> {
+  while (!bell.closed()) {
+    const session = database.session();
+    try {
+      if (await tryLock(session, lock)) await work(() => !bell.closed());
+      else await bell.rung(RETRY_MS);
+    } catch (error) {
+      if (!bell.closed()) log.error("relay.failed", error);
+      await bell.rung(RETRY_MS);
+    } finally {
+      await session.close();
+    }
+  }
+}
+
+async function tryLock({ sql }: Session, lock: number): Promise<boolean> {
+  const [row] = await sql<{ locked: boolean }[]>`select pg_try_advisory_lock(${lock}) as locked`;
+  return row?.locked ?? false;
+}
+
+/** A wake-up call that is not lost when nobody waits yet. */
+export interface Bell {
+  ring(): void;
+  /** Resolves when rung, closed, or after `ms`. */
+  rung(ms: number): Promise<void>;
+  close(): void;
+  closed(): boolean;
+}
+
+export function createBell(): Bell {
+  let pending = false;
+  let closed = false;
+  let waiter: (() => void) | undefined;
+  const wake = () => {
+    pending = true;
+    waiter?.();
+  };
+  return {
+    ring: wake,
+    closed: () => closed,
+    close() {
+      closed = true;
+      wake();
+    },
+    async rung(ms) {
+      if (!pending && !closed) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        const timer = setTimeout(resolve, ms);
+        waiter = resolve;
+        await promise;
+        clearTimeout(timer);
+        waiter = undefined;
+      }
+      pending = false;
+    },
+  };
+}

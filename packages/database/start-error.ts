@@ -1,0 +1,71 @@
+import { statfsSync } from "node:fs";
+
+const DISK_BYTES_MIN = 20_000_000; // PostgreSQL wants room for one more piece of its log (16 MB)
+
+/** The system cannot start, and a person can do something about it: the message says what. */
+export class StartError extends Error {
+  override name = "StartError";
+}
+
+/** Turns what the file system refused into a sentence; what is not its refusal is a bug and stays what it is. */
+export function explain(error: unknown, folder: string): unknown {
+  if (error instanceof StartError) return error;
+  const refused = (what: string) => new StartError(what, { cause: error });
+  switch (codeOf(error)) {
+    case "ENOSPC":
+    case "EDQUOT":
+    case "SQLITE_FULL":
+      return refused(diskFull(folder));
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+    case "SQLITE_CANTOPEN":
+    case "SQLITE_PERM":
+    case "SQLITE_READONLY":
+      return refused(
+        `The data folder ${folder} must be readable and writable for this user but is not (${messageOf(error)}): give it to the user, start as the user who owns it, or choose another one with DATA_DIR.`,
+      );
+    case "ENOTDIR":
+    case "EEXIST":
+      return refused(
+        `The data folder ${folder} must be a folder but is, or lies below, a file: choose another one with DATA_DIR.`,
+      );
+    case "SQLITE_NOTADB":
+      return refused(
+        `The file ${folder}/owner.lock must be empty but holds something else: if no Bodega runs here, remove it.`,
+      );
+    default:
+      return error;
+  }
+}
+
+/** A command of PostgreSQL failed: why, as far as the machine or its last words tell, and what to do. */
+export function failure(what: string, folder: string, said: string, linesShown: number): StartError {
+  const lastWords = said.trim().split("\n").slice(-linesShown).join("\n");
+  const why = reason(folder, said);
+  return new StartError(`${what}. ${why}${lastWords ? `\nPostgreSQL's last words:\n${lastWords}` : ""}`);
+}
+
+function reason(folder: string, said: string): string {
+  const disk = statfsSync(folder);
+  if (disk.bavail * disk.bsize < DISK_BYTES_MIN || /No space left|quota exceeded/i.test(said)) return diskFull(folder);
+  if (/ermission denied|not permitted/.test(said)) {
+    return `A file or folder on the way to ${folder} is closed to the user who runs PostgreSQL: open it, move the data with DATA_DIR, or start as an ordinary user.`;
+  }
+  if (/shared memory|semaphores/.test(said)) {
+    return "The system has too little shared memory left: end other servers, or raise its limits.";
+  }
+  return `If the database in ${folder}/postgres is damaged, bring a backup back, or move that folder away to start empty; nothing was removed.`;
+}
+
+function diskFull(folder: string): string {
+  return `The disk that holds ${folder} is full: make room (some 100 MB) and start again; nothing is lost.`;
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,118 @@
+import type { Database, Sql } from "../database/database.ts";
+import { type Bell, createBell, lead } from "../database/relay.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Events, FactHandler, FactMessage, Subscription } from "./events.ts";
+
+const BATCH_MESSAGES_MAX = 200;
+const POLL_MS = 200;
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 5_000;
+const PRUNE_EVERY_MS = 60_000;
+/** Delivered facts stay readable this long for groups that come later. */
+const RETENTION_MS = 7 * 86_400_000;
+const APPEND_LOCK = 7_210;
+const GROUP_LOCK_BASE = 7_300_000;
+
+/** The log of facts in a PostgreSQL database of its own: one order for all, an offset per group. */
+export function createEmbeddedEvents(database: Database, log: Log, now: () => Date): Events {
+  const bells = new Set<Bell>();
+  const subscriptions = new Set<Subscription>();
+  let prunedAt = 0;
+
+  async function prune() {
+    if (now().getTime() - prunedAt < PRUNE_EVERY_MS) return;
+    prunedAt = now().getTime();
+    await database.sql`delete from facts where appended_at < ${new Date(prunedAt - RETENTION_MS)} and position <= (select min(position) from fact_offsets)`;
+  }
+
+  return {
+    async publish(messages) {
+      await database.transaction(async (sql) => {
+        // Appends take turns, so that positions become visible in their order and no reader passes one that is still to come.
+        await sql`select pg_advisory_xact_lock(${APPEND_LOCK})`;
+        await append(sql, messages, now());
+      });
+      for (const bell of bells) bell.ring();
+      await prune();
+    },
+    subscribe(group, topics, handler) {
+      const bell = createBell();
+      bells.add(bell);
+      const running = lead(database, GROUP_LOCK_BASE + hash(group), bell, log, (alive) => read(database, group, topics, handler, bell, log, alive));
+      const subscription = {
+        async close() {
+          bells.delete(bell);
+          subscriptions.delete(subscription);
+          bell.close();
+          await running;
+        },
+      };
+      subscriptions.add(subscription);
+      return subscription;
+    },
+    async undelivered() {
+      const [row] = await database.sql<{ count: bigint }[]>`
+        select count(*) as count from fact_offsets o join facts f on f.position > o.position and f.topic = any(o.topics)`;
+      return Number(row?.count ?? 0);
+    },
+    async close() {
+      await Promise.all([...subscriptions].map((subscription) => subscription.close()));
+    },
+  };
+}
+
+async function read(database: Database, group: string, topics: string[], handler: FactHandler, bell: Bell, log: Log, alive: () => boolean) {
+  await database.sql`
+    insert into fact_offsets (consumer, topics, position) values (${group}, ${topics}, 0)
+    on conflict (consumer) do update set topics = excluded.topics`;
+  for (let failures = 0; alive(); ) {
+    const rows = await nextFacts(database.sql, group, topics);
+    const last = rows.at(-1);
+    if (!last) {
+      await bell.rung(POLL_MS);
+      continue;
+    }
+    try {
+      await handler(rows.map(message));
+      await database.sql`update fact_offsets set position = ${last.position} where consumer = ${group}`;
+      failures = 0;
+    } catch (error) {
+      failures += 1;
+      log.error("events.redelivering", error, { group, failures });
+      await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX));
+    }
+  }
+}
+
+interface FactRow extends Omit<FactMessage, "requestId"> {
+  position: bigint;
+  request_id: string;
+}
+
+function nextFacts(sql: Sql, group: string, topics: string[]) {
+  return sql<FactRow[]>`
+    select * from facts where topic = any(${topics}) and position > (select position from fact_offsets where consumer = ${group})
+    order by position limit ${BATCH_MESSAGES_MAX}`;
+}
+
+async function append(sql: Sql, messages: FactMessage[], appendedAt: Date) {
+  const rows = messages.map(({ requestId, body, ...rest }) => ({
+    ...rest,
+    request_id: requestId,
+    body: `\\x${Buffer.from(body).toString("hex")}`,
+    appended_at: appendedAt,
+  }));
+  await sql`
+    insert into facts (id, type, topic, key, source, time, body, traceparent, request_id, appended_at)
+    select id, type, topic, key, source, time, body, traceparent, request_id, appended_at
+    from json_populate_recordset(null::facts, ${JSON.stringify(rows)}::text::json)`;
+}
+
+function message({ position: _, request_id, ...row }: FactRow): FactMessage {
+  return { ...row, requestId: request_id };
+}
+
+/** A small number for an advisory lock. */
+function hash(text: string): number {
+  return Bun.hash.crc32(text) % 100_000;
+}

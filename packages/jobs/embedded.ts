@@ -1,0 +1,91 @@
+import type { Database, Sql } from "../database/database.ts";
+import { type Bell, createBell } from "../database/relay.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { JobHandler, JobMessage, Jobs, Subscription } from "./jobs.ts";
+
+const BATCH_MESSAGES_MAX = 100;
+const POLL_MS = 200;
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 5_000;
+
+/** Queues in a PostgreSQL database of their own. A job is deleted in the transaction that waits for its handler. */
+export function createEmbeddedJobs(database: Database, log: Log): Jobs {
+  const bells = new Map<string, Set<Bell>>();
+  const subscriptions = new Set<Subscription>();
+  const bellsOf = (queue: string) => {
+    const found = bells.get(queue) ?? new Set<Bell>();
+    bells.set(queue, found);
+    return found;
+  };
+  return {
+    async send(queue, messages) {
+      const rows = messages.map(({ body, requestId, ...rest }) => ({
+        ...rest,
+        queue,
+        request_id: requestId,
+        body: `\\x${Buffer.from(body).toString("hex")}`,
+      }));
+      await database.sql`
+        insert into queued (queue, id, type, key, body, traceparent, request_id)
+        select queue, id, type, key, body, traceparent, request_id from json_populate_recordset(null::queued, ${JSON.stringify(rows)}::text::json)`;
+      for (const bell of bellsOf(queue)) bell.ring();
+    },
+    receive(queue, handler) {
+      const bell = createBell();
+      bellsOf(queue).add(bell);
+      const running = work(database, queue, handler, bell, log);
+      const subscription = {
+        async close() {
+          bellsOf(queue).delete(bell);
+          subscriptions.delete(subscription);
+          bell.close();
+          await running;
+        },
+      };
+      subscriptions.add(subscription);
+      return subscription;
+    },
+    async undelivered() {
+      const [row] = await database.sql<{ count: bigint }[]>`select count(*) as count from queued`;
+      return Number(row?.count ?? 0);
+    },
+    async close() {
+      await Promise.all([...subscriptions].map((subscription) => subscription.close()));
+    },
+  };
+}
+
+async function work(database: Database, queue: string, handler: JobHandler, bell: Bell, log: Log) {
+  for (let failures = 0; !bell.closed(); ) {
+    try {
+      const taken = await database.transaction(async (sql) => {
+        const rows = await take(sql, queue);
+        if (rows.length > 0) await handler(rows.map(message));
+        return rows.length;
+      });
+      failures = 0;
+      if (taken < BATCH_MESSAGES_MAX) await bell.rung(POLL_MS);
+    } catch (error) {
+      failures += 1;
+      if (!bell.closed()) log.error("jobs.redelivering", error, { queue, failures });
+      await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX));
+    }
+  }
+}
+
+interface QueuedRow extends Omit<JobMessage, "requestId"> {
+  position: bigint;
+  request_id: string;
+}
+
+async function take(sql: Sql, queue: string): Promise<QueuedRow[]> {
+  const rows = await sql<QueuedRow[]>`
+    delete from queued where ctid = any(array(
+      select ctid from queued where queue = ${queue} order by position limit ${BATCH_MESSAGES_MAX} for update skip locked))
+    returning position, id, type, key, body, traceparent, request_id`;
+  return rows.sort((a, b) => (a.position < b.position ? -1 : 1));
+}
+
+function message({ position: _, request_id, ...row }: QueuedRow): JobMessage {
+  return { ...row, requestId: request_id };
+}

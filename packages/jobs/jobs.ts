@@ -1,0 +1,33 @@
+/** A job on the wire, due now: jobs for later wait in their sender's database. */
+export interface JobMessage {
+  /** The jobs row's id: the same at every delivery. */
+  id: string;
+  type: string;
+  /** The aggregate's id. */
+  key: string;
+  body: Uint8Array;
+  traceparent: string;
+  requestId: string;
+}
+
+/**
+ * Commands to one worker of a queue.
+ *
+ * Promises: what `send` has answered is delivered at least once, to one worker at a time; a batch counts as delivered when its handler resolves,
+ * and is delivered again, after a growing pause, when it rejects; restarts lose nothing; queues exist before their workers do.
+ * Does not promise: exactly-once delivery or an order. Attempts are counted and poison is parked by the receiving service, in its own database.
+ */
+export interface Jobs {
+  send(queue: string, messages: JobMessage[]): Promise<void>;
+  receive(queue: string, handler: JobHandler): Subscription;
+  /** Jobs sent and not yet taken. */
+  undelivered(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export type JobHandler = (batch: JobMessage[]) => Promise<void>;
+
+export interface Subscription {
+  /** Resolves when no handler of this subscription runs any more. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,60 @@
+import type { Budget, Locks, Verdict } from "./locks.ts";
+
+const SWEEP_EVERY = 10_000;
+
+/** Locks and budgets of one process, in two maps. `nowMs` is real time in milliseconds. */
+export function createEmbeddedLocks(nowMs: () => number, newToken: () => string): Locks {
+  const held = new Map<string, { token: string; until: number }>();
+  /** GCRA's theoretical arrival time by key: when the budget is whole again. */
+  const arrivals = new Map<string, number>();
+  let takes = 0;
+
+  function sweep(now: number) {
+    takes += 1;
+    if (takes % SWEEP_EVERY !== 0) return;
+    for (const [key, at] of arrivals) if (at <= now) arrivals.delete(key);
+    for (const [key, lock] of held) if (lock.until <= now) held.delete(key);
+  }
+
+  return {
+    async tryLock(key, ttlMs) {
+      const now = nowMs();
+      sweep(now);
+      const other = held.get(key);
+      if (other && other.until > now) return null;
+      const token = newToken();
+      held.set(key, { token, until: now + ttlMs });
+      return token;
+    },
+    async unlock(key, token) {
+      const lock = held.get(key);
+      if (lock?.token !== token || lock.until <= nowMs()) return false;
+      return held.delete(key);
+    },
+    async take(key, budget) {
+      const now = nowMs();
+      sweep(now);
+      const { verdict, arrival } = gcra(now, arrivals.get(key) ?? now, budget);
+      arrivals.set(key, arrival);
+      return verdict;
+    },
+    async close() {
+      held.clear();
+      arrivals.clear();
+    },
+  };
+}
+
+/** Generic cell rate algorithm: one number per key, exact, without windows. */
+export function gcra(now: number, stored: number, { perSecond, burst }: Budget): { verdict: Verdict; arrival: number } {
+  const interval = 1_000 / perSecond;
+  const before = Math.max(stored, now);
+  const after = before + interval;
+  const allowAt = after - interval * burst;
+  if (allowAt > now) {
+    const verdict = { allowed: false, remaining: 0, retryAfterMs: Math.ceil(allowAt - now), resetAfterMs: Math.ceil(before - now) };
+    return { verdict, arrival: before };
+  }
+  const remaining = Math.floor((interval * burst - (after - now)) / interval + 1e-9);
+  return { verdict: { allowed: true, remaining, retryAfterMs: 0, resetAfterMs: Math.ceil(after - now) }, arrival: after };
+}

@@ -1,0 +1,73 @@
+import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { Role } from "../api/gen/bodega/auth/v1/auth_pb.ts";
+import { Access, access } from "../api/gen/bodega/type/v1/access_pb.ts";
+import { refused } from "./errors.ts";
+import { type Claims, unauthenticated, type Verifier } from "./tokens.ts";
+
+/** Who calls, and what. */
+export interface Caller {
+  /** Empty when nobody is signed in. */
+  userId: string;
+  roles: readonly Role[];
+  admin: boolean;
+  rpc: DescMethod;
+  /** The access token as it came, to call another service on the caller's behalf. */
+  token: string;
+  /** The client's network address as the edge saw it; empty for calls between services. */
+  address: string;
+}
+
+/** The caller of a request, by its bearer token and the edge's word on its address. */
+export async function identify(verifier: Verifier, rpc: DescMethod, headers: Headers, address = ""): Promise<Caller> {
+  const token = bearer(headers);
+  const claims: Claims | null = token ? await verifier.verify(token) : null;
+  const roles = claims?.roles ?? [];
+  return { userId: claims?.userId ?? "", roles, admin: roles.includes(Role.ADMIN), rpc, token, address };
+}
+
+/** Refuses who may not call the RPC at all. What belongs to whom is decided in the handler's SQL. */
+export function authorize(caller: Caller): void {
+  const rule = hasOption(caller.rpc, access) ? getOption(caller.rpc, access) : Access.UNSPECIFIED;
+  if (rule === Access.ANYONE) return;
+  if (!caller.userId) throw unauthenticated(`${caller.rpc.name} needs an access token: Authorization: Bearer <token>`);
+  if (!allowed(rule, caller)) {
+    throw refused(Code.PermissionDenied, "PERMISSION_DENIED", `${caller.rpc.name} is for ${AUDIENCE[rule]}`);
+  }
+}
+
+function allowed(rule: Access, { roles, admin }: Caller): boolean {
+  switch (rule) {
+    case Access.SIGNED_IN:
+    case Access.OWNER:
+      return true;
+    case Access.KITCHEN:
+      return admin || roles.includes(Role.KITCHEN);
+    case Access.ADMIN:
+      return admin;
+    case Access.SERVICE:
+      return roles.includes(Role.SERVICE);
+    default:
+      return false;
+  }
+}
+
+const AUDIENCE: Record<Access, string> = {
+  [Access.UNSPECIFIED]: "nobody: it has no access rule",
+  [Access.ANYONE]: "anyone",
+  [Access.SIGNED_IN]: "signed-in users",
+  [Access.OWNER]: "its owner",
+  [Access.KITCHEN]: "the kitchen",
+  [Access.ADMIN]: "admins",
+  [Access.SERVICE]: "services",
+};
+
+const BEARER = /^Bearer +([\w.~+/=-]+)$/i;
+
+function bearer(headers: Headers): string {
+  const header = headers.get("authorization");
+  if (header === null) return "";
+  const token = BEARER.exec(header)?.[1];
+  if (!token) throw unauthenticated("the Authorization header is not of the form: Bearer <token>");
+  return token;
+}

@@ -1,0 +1,111 @@
+import { create, type DescMessage, type Message, type MessageShape, toBinary, fromBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { createHash } from "node:crypto";
+import type { Batcher, OnceKey } from "../database/batch.ts";
+import type { Sql } from "../database/database.ts";
+import { bucketOfCustomer } from "../database/ids.ts";
+import { type Recorder, record, type Tx } from "../database/story.ts";
+import type { App, OnceStory } from "./app.ts";
+import type { Caller } from "./caller.ts";
+import { sleep } from "./clock.ts";
+import { refused } from "./errors.ts";
+
+const LOCK_MS = 7_000;
+const WAIT_MS = 3_000;
+const LOOK_MS = 25;
+
+type Key = Omit<OnceKey, "reply">;
+
+/**
+ * Idempotent requests. A lock turns concurrent twins away cheaply and may fail or be lost; the unique key row, written in the story's own transaction
+ * with the request's hash and the reply, is what makes it once.
+ */
+export function createOnce(app: Pick<App, "locks" | "clock" | "sql" | "transact" | "log">, batcher: Batcher, recorder: Recorder, committed: () => void) {
+  return async function once<M extends DescMessage>(caller: Caller, reply: M, request: Message & { requestId: string }, story: OnceStory<M>): Promise<MessageShape<M>> {
+    const key = keyOf(caller, request, app.clock.now());
+    const lock = `lock:${caller.userId}:${request.requestId}`;
+    for (let waited = 0; waited < WAIT_MS; waited += LOOK_MS) {
+      const token = await app.locks.tryLock(lock, LOCK_MS).catch((error: unknown) => {
+        app.log.error("locks.failed", error, { lock });
+        return "none"; // Without the lock service the key row alone decides.
+      });
+      if (token !== null) return run(key, reply, story).finally(() => unlock(lock, token));
+      // Another request holds the lock: its answer will be ours.
+      const stored = await findReply(app.sql, key, reply);
+      if (stored) return stored;
+      await sleep(LOOK_MS);
+    }
+    throw refused(Code.Aborted, "REQUEST_IN_PROGRESS", `request ${request.requestId} is still being answered: ask again for its answer`, 1_000);
+  };
+
+  async function unlock(lock: string, token: string) {
+    await app.locks.unlock(lock, token).catch((error: unknown) => app.log.error("locks.failed", error, { lock }));
+  }
+
+  async function run<M extends DescMessage>(key: Key, reply: M, story: OnceStory<M>): Promise<MessageShape<M>> {
+    try {
+      const fresh = "reads" in story ? await runReading(key, reply, story.reads) : await runRecording(key, reply, story);
+      if (fresh) {
+        committed();
+        return fresh;
+      }
+    } catch (error) {
+      // A refusal may be about how the world is now; who was answered before gets that answer.
+      if (!(error instanceof ConnectError)) throw error;
+      const stored = await findReply(app.sql, key, reply);
+      if (stored) return stored;
+      throw error;
+    }
+    const stored = await findReply(app.sql, key, reply);
+    if (!stored) throw new Error(`idempotency key ${key.request_id} is taken but has no reply`);
+    return stored;
+  }
+
+  async function runRecording<M extends DescMessage>(key: Key, reply: M, story: Extract<OnceStory<M>, (...args: never[]) => unknown>) {
+    const recording = record(recorder);
+    const answer = create(reply, story(recording) as never);
+    const fresh = await batcher.commit(recording.recorded, { ...key, reply: toBinary(reply, answer) });
+    return fresh ? answer : null;
+  }
+
+  async function runReading<M extends DescMessage>(key: Key, reply: M, reads: (tx: Tx) => Promise<unknown>) {
+    return app.transact(async (tx) => {
+      const taken = await tx.sql`
+        insert into idempotency (bucket, caller, rpc, request_id, request_hash, created_at)
+        values (${key.bucket}, ${key.caller}, ${key.rpc}, ${key.request_id}, ${key.request_hash}, ${key.created_at}) on conflict do nothing returning rpc`;
+      if (taken.length === 0) return null;
+      const answer = create(reply, (await reads(tx)) as never);
+      await tx.sql`update idempotency set reply = ${toBinary(reply, answer)}
+        where bucket = ${key.bucket} and caller = ${key.caller} and rpc = ${key.rpc} and request_id = ${key.request_id}`;
+      return answer;
+    });
+  }
+}
+
+async function findReply<M extends DescMessage>(sql: Sql, key: Key, reply: M): Promise<MessageShape<M> | null> {
+  const [row] = await sql<{ request_hash: Uint8Array; reply: Uint8Array }[]>`
+    select request_hash, reply from idempotency
+    where bucket = ${key.bucket} and caller = ${key.caller} and rpc = ${key.rpc} and request_id = ${key.request_id} and reply is not null`;
+  if (!row) return null;
+  if (!Buffer.from(row.request_hash).equals(key.request_hash)) {
+    throw refused(Code.AlreadyExists, "DUPLICATE_REQUEST_OTHER_BODY", `request_id ${key.request_id} was used for another request: take a new one`);
+  }
+  const stored = fromBinary(reply, row.reply);
+  if ("replayed" in stored) Object.assign(stored, { replayed: true });
+  return stored;
+}
+
+function keyOf(caller: Caller, request: Message & { requestId: string }, now: Date): Key {
+  // The hash is over the request without its id, as the caller sent it.
+  const { requestId, ...rest } = request;
+  const body = toBinary(caller.rpc.input, { ...rest, requestId: "" } as Message);
+  return {
+    bucket: bucketOfCustomer(caller.userId),
+    caller: caller.userId,
+    rpc: caller.rpc.name,
+    request_id: requestId,
+    request_hash: createHash("sha256").update(body).digest(),
+    created_at: now,
+  };
+}
+

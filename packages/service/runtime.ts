@@ -1,0 +1,194 @@
+import type { DescService } from "@bufbuild/protobuf";
+import { type Client, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { createBatcher } from "../database/batch.ts";
+import type { Database } from "../database/database.ts";
+import { migrate } from "../database/migrate.ts";
+import { outboxBacklog, type OutboxRow } from "../database/outbox.ts";
+import { type Relay, startPollRelay } from "../database/relay.ts";
+import { type Recorded, type Recorder, record, type Tx, write } from "../database/story.ts";
+import { startWalRelay } from "../database/wal.ts";
+import { jobsBacklog } from "../database/jobs.ts";
+import type { Events, FactMessage } from "../events/events.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import type { Locks } from "../locks/locks.ts";
+import { contextHeaders, currentContext } from "../telemetry/context.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { App } from "./app.ts";
+import type { Caller } from "./caller.ts";
+import type { Clock } from "./clock.ts";
+import { createMaintenance } from "./maintenance.ts";
+import { createOnce } from "./once.ts";
+import { opsHandlers } from "./ops.ts";
+import type { Random } from "./random.ts";
+import { createReceiver, takeInJobs } from "./reactions.ts";
+import { bindRpcs, type Rpc, route } from "./rpc.ts";
+import type { Service } from "./service.ts";
+import type { Verifier } from "./tokens.ts";
+import { createWatchers } from "./watch.ts";
+import { startWorker } from "./worker.ts";
+
+/** What a service runs on: the ports, and how to reach the other services. */
+export interface Ports {
+  database: Database;
+  /** Connection URL of the same database, for the write-ahead-log relay. */
+  databaseUrl: string;
+  relay: "wal" | "poll";
+  events: Events;
+  jobs: Jobs;
+  locks: Locks;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: Metrics;
+  verifier: Verifier;
+  /** Where a service answers. */
+  transport(service: DescService): Transport;
+  /** A token of ROLE_SERVICE for this service. */
+  serviceToken(): Promise<string>;
+}
+
+export interface Running {
+  name: string;
+  app: App;
+  rpcs: Rpc[];
+  /** Reaches this service inside the process. */
+  transport: Transport;
+  /** Begins to hear facts and to do jobs. Calls before that are answered, reactions wait. */
+  react(): Promise<void>;
+  /** What waits: facts not published, jobs due now. For tests and readiness. */
+  backlog(): Promise<Backlog>;
+  close(): Promise<void>;
+}
+
+export interface Backlog {
+  outbox: bigint;
+  outboxOldest: Date | null;
+  due: bigint;
+  dueOldest: Date | null;
+  scheduled: bigint;
+  parked: bigint;
+}
+
+/** Migrates the service's database and binds its handlers to the ports. */
+export async function runService(definition: Service, ports: Ports): Promise<Running> {
+  const log = ports.log.with({ service: definition.name });
+  await migrate(ports.database, definition.migrations);
+  const recorder: Recorder = { service: definition.name, now: ports.clock.now, newId: ports.random.id };
+  const wakes: { relay?: Relay; worker?: { wake(): void } } = {};
+  const committed = () => {
+    wakes.relay?.wake();
+    wakes.worker?.wake();
+  };
+  const app = createApp(definition, ports, recorder, log, committed);
+  const rpcs = bindRpcs(app, { answers: [...definition.answers, opsHandlers(definition.name)] }, ports.verifier);
+  const closers: (() => Promise<void>)[] = [];
+  return {
+    name: definition.name,
+    app,
+    rpcs,
+    transport: createRouterTransport((router) => route(router, rpcs)),
+    async react() {
+      const relay = startRelay(ports, log, async (rows) => {
+        await ports.events.publish(rows.map((row) => factMessage(definition.name, row)));
+        ports.metrics.published.inc({ service: definition.name }, rows.length);
+      });
+      const worker = startWorker(app, definition.does, definition.hears, ports.jobs);
+      Object.assign(wakes, { relay, worker });
+      const topics = [...new Set(definition.hears.map(({ fact }) => fact.topic))];
+      const receive = createReceiver(app, definition.hears);
+      const subscriptions = [
+        ports.jobs.receive(definition.name, async (batch) => {
+          await takeInJobs(app, batch);
+          worker.wake();
+        }),
+        ...(topics.length > 0 ? [ports.events.subscribe(definition.name, topics, receive)] : []),
+      ];
+      const maintenance = createMaintenance(app);
+      closers.push(() => Promise.all([...subscriptions, worker, relay, maintenance].map((each) => each.close())).then(() => {}));
+      await definition.starts?.(app);
+    },
+    backlog: () => readBacklog(app),
+    async close() {
+      for (const close of closers.reverse()) await close();
+      await ports.database.close();
+    },
+  };
+}
+
+function createApp(definition: Service, ports: Ports, recorder: Recorder, log: Log, committed: () => void): App {
+  const { database, clock, random, locks, metrics } = ports;
+  const batcher = createBatcher(database.sql);
+  async function transact<T>(story: (tx: Tx) => Promise<T>): Promise<T> {
+    const recording = record(recorder);
+    const result = await database.transaction(async (sql) => {
+      const done = await story({ ...recording, sql });
+      await write(sql, recording.recorded);
+      return done;
+    });
+    if (leaves(recording.recorded)) committed();
+    return result;
+  }
+  const base = { service: definition.name, config: definition.config, sql: database.sql, clock, random, locks, log, metrics, transact, watch: createWatchers() };
+  return {
+    ...base,
+    call: (service, caller) => client(ports, service, caller),
+    async record(story) {
+      const recording = record(recorder);
+      story(recording);
+      await batcher.commit(recording.recorded);
+      committed();
+    },
+    once: createOnce(base, batcher, recorder, committed) as App["once"],
+  };
+}
+
+function leaves(recorded: Recorded): boolean {
+  for (const { table } of recorded.values()) if (table === "outbox" || table === "jobs") return true;
+  return false;
+}
+
+/** A client that carries the request's context, and the caller's token or this service's own. */
+function client<S extends DescService>(ports: Ports, service: S, caller: Caller | undefined): Client<S> {
+  const transport = ports.transport(service);
+  const send: Transport = {
+    unary: async (method, signal, timeoutMs, header, input, contextValues) =>
+      transport.unary(method, signal, timeoutMs ?? CALL_TIMEOUT_MS, await outgoing(header), input, contextValues),
+    stream: async (method, signal, timeoutMs, header, input, contextValues) =>
+      transport.stream(method, signal, timeoutMs, await outgoing(header), input, contextValues),
+  };
+  async function outgoing(header: ConstructorParameters<typeof Headers>[0]) {
+    const headers = new Headers(header);
+    for (const [name, value] of Object.entries(contextHeaders(currentContext()))) headers.set(name, value);
+    const token = caller ? caller.token : await ports.serviceToken();
+    if (token) headers.set("authorization", `Bearer ${token}`);
+    return headers;
+  }
+  return createClient(service, send);
+}
+
+const CALL_TIMEOUT_MS = 5_000;
+
+function startRelay(ports: Ports, log: Log, publish: (rows: OutboxRow[]) => Promise<void>): Relay {
+  if (ports.relay === "wal") return startWalRelay(ports.database, ports.databaseUrl, publish, log);
+  return startPollRelay(ports.database, publish, log);
+}
+
+function factMessage(service: string, row: OutboxRow): FactMessage {
+  return {
+    id: row.id,
+    type: row.type,
+    topic: row.aggregatetype,
+    key: row.aggregateid,
+    source: `bodega/${service}`,
+    time: row.time,
+    body: row.payload,
+    traceparent: row.traceparent,
+    requestId: row.request_id,
+  };
+}
+
+export async function readBacklog(app: App): Promise<Backlog> {
+  const [outbox, jobs] = await Promise.all([outboxBacklog(app.sql), jobsBacklog(app.sql, app.clock.now())]);
+  return { outbox: outbox.depth, outboxOldest: outbox.oldest, due: jobs.due, dueOldest: jobs.oldest, scheduled: jobs.scheduled, parked: jobs.parked };
+}

@@ -1,0 +1,220 @@
+import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { isOutage } from "../database/database.ts";
+import {
+  claimDue,
+  claimOne,
+  claimOutgoing,
+  type Failure,
+  finish,
+  type JobRow,
+  leaseEffects,
+  nextDue,
+  retryLater,
+} from "../database/jobs.ts";
+import { parkFollowers, parkJob } from "../database/parked.ts";
+import { type Bell, createBell } from "../database/relay.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import { bindContext, contextFrom, inContextOf } from "../telemetry/context.ts";
+import { span } from "../telemetry/trace.ts";
+import type { App, Tx } from "./app.ts";
+import { sleep } from "./clock.ts";
+import type { Does, DoesOutside, Hears } from "./service.ts";
+
+const CLAIM_ROWS_MAX = 1_000;
+const EFFECTS_AT_ONCE = 8;
+const OUTGOING_ROWS_MAX = 500;
+/** A worker that has not settled an effect by then is taken for dead. */
+const LEASE_MS = 30_000;
+/** Looks for jobs that other processes enqueued, and for those that fell due while nobody slept on them. */
+const POLL_MS = 1_000;
+export const ATTEMPTS_MAX = 5;
+export const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 30_000;
+const ERROR_CHARS_MAX = 1_000;
+
+export interface Worker {
+  /** Something was enqueued: look now. */
+  wake(): void;
+  close(): Promise<void>;
+}
+
+/** Does what is due in `jobs`: the service's own jobs, facts that failed before, effects; and sends on what belongs to others. */
+export function startWorker(app: App, works: Does[], hears: Hears[], jobs: Jobs): Worker {
+  const handlers = new Map<string, Handler>();
+  for (const { fact, handle } of hears) handlers.set(fact.type, { schema: fact.schema, handle });
+  for (const work of works) if ("handle" in work) handlers.set(work.job.type, { schema: work.job.schema, handle: work.handle });
+  const effects = new Map(works.flatMap((work) => ("perform" in work ? [[work.job.type, work] as const] : [])));
+  const effectTypes = [...effects.keys()];
+
+  const loops = [
+    loop(app, false, () => doDue(app, handlers, effectTypes)),
+    loop(app, true, () => sendOn(app, jobs)),
+    ...(effectTypes.length > 0 ? [loop(app, false, () => performDue(app, effects, effectTypes))] : []),
+  ];
+  return {
+    wake: () => {
+      for (const { bell } of loops) bell.ring();
+    },
+    async close() {
+      for (const { bell } of loops) bell.close();
+      await Promise.all(loops.map(({ running }) => running));
+    },
+  };
+}
+
+interface Handler {
+  schema: DescMessage;
+  handle: (app: App, tx: Tx, bodies: Message[]) => Promise<void>;
+}
+
+/** Repeats `turn` while it finds work, then sleeps until the next job is due, somebody rings, or the poll interval is over. */
+function loop(app: App, outgoing: boolean, turn: () => Promise<boolean>): { bell: Bell; running: Promise<void> } {
+  const bell = createBell();
+  async function run() {
+    for (let failures = 0; !bell.closed(); ) {
+      try {
+        const more = await turn();
+        failures = 0;
+        if (!more) await idle(app, outgoing, bell);
+      } catch (error) {
+        failures += 1;
+        if (!bell.closed()) app.log.error("worker.failed", error, { failures });
+        await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX));
+      }
+    }
+  }
+  return { bell, running: run() };
+}
+
+async function idle(app: App, outgoing: boolean, bell: Bell) {
+  const due = await nextDue(app.sql, outgoing);
+  const over = new AbortController();
+  if (due) void app.clock.until(due, over.signal).then(() => bell.ring());
+  await bell.rung(POLL_MS);
+  over.abort();
+}
+
+async function doDue(app: App, handlers: Map<string, Handler>, effectTypes: string[]): Promise<boolean> {
+  let claimed: JobRow[] = [];
+  try {
+    await app.transact(async (tx) => {
+      claimed = await claimDue(tx.sql, app.clock.now(), effectTypes, CLAIM_ROWS_MAX);
+      for (const run of runs(claimed)) await handleRun(app, tx, handlers, run);
+    });
+  } catch (error) {
+    if (isOutage(error) || claimed.length === 0) throw error;
+    for (const row of claimed) await doOne(app, handlers, row);
+  }
+  return claimed.length > 0;
+}
+
+async function doOne(app: App, handlers: Map<string, Handler>, row: JobRow) {
+  try {
+    await app.transact(async (tx) => {
+      if (await claimOne(tx.sql, row)) await handleRun(app, tx, handlers, [row]);
+    });
+  } catch (error) {
+    if (isOutage(error)) throw error;
+    await giveBack(app, row, failureOf(error, row.attempts + 1), error);
+  }
+}
+
+async function handleRun(app: App, tx: Tx, handlers: Map<string, Handler>, rows: JobRow[]) {
+  const [first] = rows;
+  if (!first) return;
+  const handler = handlers.get(first.type);
+  if (!handler) throw new ConnectError(`${app.service} has no handler for ${first.type}`, Code.InvalidArgument);
+  const bodies = rows.map((row) => decode(handler.schema, row));
+  await span(`${first.kind} ${first.type}`, { "messaging.batch.message_count": rows.length }, () => handler.handle(app, tx, bodies));
+  app.metrics.messages.inc({ service: app.service, type: first.type, outcome: "done" }, rows.length);
+}
+
+async function performDue(app: App, effects: Map<string, DoesOutside>, types: string[]): Promise<boolean> {
+  const rows = await leaseEffects(app.sql, app.clock.now(), app.clock.soon(LEASE_MS), types, EFFECTS_AT_ONCE);
+  await Promise.all(rows.map((row) => performOne(app, effects.get(row.type), row)));
+  return rows.length > 0;
+}
+
+async function performOne(app: App, work: DoesOutside | undefined, row: JobRow) {
+  if (!work) throw new Error(`${app.service} leased ${row.type}, which it cannot perform`);
+  const deadline = new AbortController();
+  try {
+    const body = decode(work.job.schema, row);
+    await inContextOf(body, () =>
+      span(`effect ${row.type}`, {}, async () => {
+        const result = await Promise.race([work.perform(app, body, { id: row.job_id, number: row.attempts }), overdue(row, deadline.signal)]);
+        await app.transact(async (tx) => {
+          if (await finish(tx.sql, row)) await work.settle(app, tx, body, result);
+        });
+      }),
+    );
+    app.metrics.messages.inc({ service: app.service, type: row.type, outcome: "done" });
+  } catch (error) {
+    if (isOutage(error)) throw error;
+    await giveBack(app, row, failureOf(error, row.attempts), error, work);
+  } finally {
+    deadline.abort();
+  }
+}
+
+/** An effect must end before its lease does, or two workers could be at it. */
+async function overdue(row: JobRow, done: AbortSignal): Promise<never> {
+  await sleep(LEASE_MS - 5_000, done);
+  throw new ConnectError(`${row.type} ${row.job_id} had no answer within its lease`, Code.DeadlineExceeded);
+}
+
+/** Puts a failed job back for a later try, or parks it after the last. */
+async function giveBack(app: App, row: JobRow, failure: Failure & { final: boolean }, error: unknown, work?: DoesOutside) {
+  const parked = failure.final || failure.attempts >= ATTEMPTS_MAX;
+  await app.transact(async (tx) => {
+    if (parked) {
+      await parkJob(tx.sql, row, failure, app.clock.now());
+      if (row.kind === "fact") await parkFollowers(tx.sql, row.key, app.clock.now());
+      await work?.fail?.(app, tx, decode(work.job.schema, row), failure.error);
+    } else await retryLater(tx.sql, row, failure, app.clock.soon(backoffMs(failure.attempts)));
+  });
+  const context = contextFrom(row.request_id, row.traceparent);
+  app.log
+    .with({ request_id: context.requestId, trace_id: context.traceId })
+    .error(parked ? "message.parked" : "message.retrying", error, { type: row.type, key: row.key, attempts: failure.attempts });
+  app.metrics.messages.inc({ service: app.service, type: row.type, outcome: parked ? "parked" : "retried" });
+}
+
+async function sendOn(app: App, jobs: Jobs): Promise<boolean> {
+  return app.transact(async (tx) => {
+    const rows = await claimOutgoing(tx.sql, app.clock.now(), OUTGOING_ROWS_MAX);
+    for (const [target, group] of Map.groupBy(rows, (row) => row.target ?? "")) {
+      await jobs.send(
+        target,
+        group.map(({ job_id, type, key, body, traceparent, request_id }) => ({ id: job_id, type, key, body, traceparent, requestId: request_id })),
+      );
+    }
+    return rows.length > 0;
+  });
+}
+
+function runs(rows: JobRow[]): JobRow[][] {
+  // Jobs of one type are handled as a set; facts keep their order among themselves, which claiming only the oldest of a key already gives.
+  return [...Map.groupBy(rows, (row) => row.type).values()];
+}
+
+function decode(schema: DescMessage, row: JobRow): Message {
+  try {
+    const body = fromBinary(schema, row.body);
+    bindContext(body, contextFrom(row.request_id, row.traceparent));
+    return body;
+  } catch (error) {
+    throw new ConnectError(`the body is not a ${schema.typeName}: ${String(error)}`, Code.InvalidArgument);
+  }
+}
+
+/** What the code tells consumers: INVALID_ARGUMENT will never succeed; everything else may, later. */
+export function failureOf(error: unknown, attempts: number): Failure & { final: boolean } {
+  const text = error instanceof Error ? error.message : String(error);
+  return { error: text.slice(0, ERROR_CHARS_MAX), attempts, final: error instanceof ConnectError && error.code === Code.InvalidArgument };
+}
+
+function backoffMs(attempts: number): number {
+  return Math.min(RETRY_MS_MIN * 4 ** (attempts - 1), RETRY_MS_MAX);
+}

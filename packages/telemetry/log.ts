@@ -1,0 +1,43 @@
+import { currentContext } from "./context.ts";
+
+export type Fields = Record<string, string | number | boolean | null | undefined>;
+
+/** One line per event. Never pass tokens, codes, passwords or mail bodies. */
+export interface Log {
+  info(event: string, fields?: Fields): void;
+  warn(event: string, fields?: Fields): void;
+  error(event: string, error: unknown, fields?: Fields): void;
+  /** A log whose lines all carry `fields`. */
+  with(fields: Fields): Log;
+}
+
+export type Line = { time: string; level: "info" | "warn" | "error"; event: string } & Fields;
+
+/** JSON lines for machines, one readable line for a terminal. */
+export function createLog(write: (line: Line) => void, base: Fields = {}, now = () => new Date()): Log {
+  const put = (level: Line["level"], event: string, fields: Fields = {}) => {
+    const context = currentContext();
+    const carried = context ? { request_id: context.requestId, trace_id: context.traceId } : {};
+    write({ time: now().toISOString(), level, event, ...base, ...carried, ...fields });
+  };
+  return {
+    info: (event, fields) => put("info", event, fields),
+    warn: (event, fields) => put("warn", event, fields),
+    error: (event, error, fields) => put("error", event, { ...fields, ...errorFields(error) }),
+    with: (fields) => createLog(write, { ...base, ...fields }, now),
+  };
+}
+
+export function jsonLine(line: Line): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+export function readableLine({ time, level, event, ...fields }: Line): string {
+  const rest = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
+  return `${time.slice(11, 23)} ${level === "info" ? "" : `${level.toUpperCase()} `}${event} ${rest.join(" ")}\n`;
+}
+
+function errorFields(error: unknown): Fields {
+  if (!(error instanceof Error)) return { error: String(error) };
+  return { error: error.message, stack: error.stack?.split("\n").slice(1, 6).join(" | ") };
+}
