@@ -59,6 +59,7 @@ export function describeCluster(folder: string, durable: boolean): Cluster {
       "wal_level=logical",
       "max_wal_senders=40",
       "max_replication_slots=40",
+      "max_slot_wal_keep_size=4GB", // a reader that never comes back may not fill the disk
       "max_prepared_transactions=0",
       "huge_pages=off",
       "timezone=UTC",

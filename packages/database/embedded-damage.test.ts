@@ -1,9 +1,10 @@
-import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,6 +13,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
   canMount,
@@ -35,6 +37,13 @@ import {
 setDefaultTimeout(60_000);
 afterEach(cleanUp);
 
+let healthy = "";
+beforeAll(async () => {
+  healthy = mkdtempSync(join(tmpdir(), "bodega-healthy-"));
+  await (await start(healthy)).close();
+});
+afterAll(() => rmSync(healthy, { recursive: true }));
+
 test.each([
   ["PG_VERSION", undefined, /file PG_VERSION is missing/],
   ["PG_VERSION", "15\n", /must be of PostgreSQL 18, its PG_VERSION says "15"/],
@@ -47,7 +56,7 @@ test.each([
   ["pg_multixact", undefined, /last words:\n.*pg_multixact/s],
 ])("damage is told and left as it is: %s = %p", async (name, content, told) => {
   const dataDir = newFolder();
-  await (await start(dataDir)).close();
+  expect(Bun.spawnSync(["cp", "-a", join(healthy, "postgres"), dataDir]).success).toBe(true);
   const path = join(dataDir, "postgres", name);
   rmSync(path, { recursive: true });
   if (content !== undefined) writeFileSync(path, content);
