@@ -6,7 +6,12 @@ import {
   SendVerificationCodeSchema,
 } from "./gen/bodega/mail/v1/events_pb.ts";
 import { PaymentDeadlineSchema } from "./gen/bodega/order/v1/events_pb.ts";
-import { RefundCancelledOrderSchema, RequestRefundSchema } from "./gen/bodega/payment/v1/events_pb.ts";
+import {
+  ApplyProviderEventSchema,
+  DeliverWebhookSchema,
+  RefundCancelledOrderSchema,
+  RequestRefundSchema,
+} from "./gen/bodega/payment/v1/events_pb.ts";
 import { job } from "./messages.ts";
 
 // Every job of the platform. The first word names the service that does it.
@@ -15,6 +20,8 @@ export const PaymentDeadline = job("order", "payment-deadline", PaymentDeadlineS
 
 export const RefundCancelledOrder = job("payment", "refund-cancelled-order", RefundCancelledOrderSchema, (body) => body.paymentId);
 export const RequestRefund = job("payment", "request-refund", RequestRefundSchema, (body) => body.paymentId);
+export const ApplyProviderEvent = job("payment", "apply-provider-event", ApplyProviderEventSchema, (body) => body.paymentId);
+export const DeliverWebhook = job("payment", "deliver-webhook", DeliverWebhookSchema, (body) => body.paymentId);
 
 export const WorkTicket = job("kitchen", "work-ticket", WorkTicketSchema, (body) => body.ticketId);
 

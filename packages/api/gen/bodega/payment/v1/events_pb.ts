@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bodega/payment/v1/events.proto.
  */
 export const file_bodega_payment_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5ib2RlZ2EvcGF5bWVudC92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5wYXltZW50LnYxIqQBCg9QYXltZW50Q2FwdHVyZWQSEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIlCgZhbW91bnQYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIvCgtjYXB0dXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAisAEKDVBheW1lbnRGYWlsZWQSEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIlCgZhbW91bnQYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIOCgZyZWFzb24YBSABKAkSLQoJZmFpbGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK0AQoPUGF5bWVudFJlZnVuZGVkEhIKCnBheW1lbnRfaWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSEwoLY3VzdG9tZXJfaWQYAyABKAkSJQoGYW1vdW50GAQgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSDgoGcmVhc29uGAUgASgJEi8KC3JlZnVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJMChRSZWZ1bmRDYW5jZWxsZWRPcmRlchISCgpwYXltZW50X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEg4KBnJlYXNvbhgDIAEoCSI2Cg1SZXF1ZXN0UmVmdW5kEhEKCXJlZnVuZF9pZBgBIAEoCRISCgpwYXltZW50X2lkGAIgASgJYgZwcm90bzM", [file_bodega_type_v1_money, file_google_protobuf_timestamp]);
+  fileDesc("Ch5ib2RlZ2EvcGF5bWVudC92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5wYXltZW50LnYxIqQBCg9QYXltZW50Q2FwdHVyZWQSEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIlCgZhbW91bnQYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIvCgtjYXB0dXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAisAEKDVBheW1lbnRGYWlsZWQSEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIlCgZhbW91bnQYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIOCgZyZWFzb24YBSABKAkSLQoJZmFpbGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK0AQoPUGF5bWVudFJlZnVuZGVkEhIKCnBheW1lbnRfaWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSEwoLY3VzdG9tZXJfaWQYAyABKAkSJQoGYW1vdW50GAQgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSDgoGcmVhc29uGAUgASgJEi8KC3JlZnVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJMChRSZWZ1bmRDYW5jZWxsZWRPcmRlchISCgpwYXltZW50X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEg4KBnJlYXNvbhgDIAEoCSI2Cg1SZXF1ZXN0UmVmdW5kEhEKCXJlZnVuZF9pZBgBIAEoCRISCgpwYXltZW50X2lkGAIgASgJIkwKEkFwcGx5UHJvdmlkZXJFdmVudBIQCghwcm92aWRlchgBIAEoCRIQCghldmVudF9pZBgCIAEoCRISCgpwYXltZW50X2lkGAMgASgJIlYKDkRlbGl2ZXJXZWJob29rEhAKCGV2ZW50X2lkGAEgASgJEhIKCnBheW1lbnRfaWQYAiABKAkSDAoEYm9keRgDIAEoCRIQCghhdHRlbXB0cxgEIAEoBWIGcHJvdG8z", [file_bodega_type_v1_money, file_google_protobuf_timestamp]);
 
 /**
  * Fact payment.captured: the provider has the money.
@@ -146,7 +146,7 @@ export const PaymentRefundedSchema: GenMessage<PaymentRefunded> = /*@__PURE__*/
   messageDesc(file_bodega_payment_v1_events, 2);
 
 /**
- * Job payment.refund: give back what is left of a payment whose order is cancelled.
+ * Job payment.refund-cancelled-order: give back what is left of a payment whose order is cancelled.
  *
  * @generated from message bodega.payment.v1.RefundCancelledOrder
  */
@@ -197,4 +197,71 @@ export type RequestRefund = Message<"bodega.payment.v1.RequestRefund"> & {
  */
 export const RequestRefundSchema: GenMessage<RequestRefund> = /*@__PURE__*/
   messageDesc(file_bodega_payment_v1_events, 4);
+
+/**
+ * Job payment.apply-provider-event: a provider event that is stored and must move its payment.
+ *
+ * @generated from message bodega.payment.v1.ApplyProviderEvent
+ */
+export type ApplyProviderEvent = Message<"bodega.payment.v1.ApplyProviderEvent"> & {
+  /**
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * @generated from field: string event_id = 2;
+   */
+  eventId: string;
+
+  /**
+   * @generated from field: string payment_id = 3;
+   */
+  paymentId: string;
+};
+
+/**
+ * Describes the message bodega.payment.v1.ApplyProviderEvent.
+ * Use `create(ApplyProviderEventSchema)` to create a new message.
+ */
+export const ApplyProviderEventSchema: GenMessage<ApplyProviderEvent> = /*@__PURE__*/
+  messageDesc(file_bodega_payment_v1_events, 5);
+
+/**
+ * Job payment.deliver-webhook: the embedded provider tells the platform what became of a checkout, through the public webhook, until it is heard.
+ *
+ * @generated from message bodega.payment.v1.DeliverWebhook
+ */
+export type DeliverWebhook = Message<"bodega.payment.v1.DeliverWebhook"> & {
+  /**
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+
+  /**
+   * @generated from field: string payment_id = 2;
+   */
+  paymentId: string;
+
+  /**
+   * The event as JSON, byte for byte the same at every attempt; signed anew each time.
+   *
+   * @generated from field: string body = 3;
+   */
+  body: string;
+
+  /**
+   * Attempts made before this one.
+   *
+   * @generated from field: int32 attempts = 4;
+   */
+  attempts: number;
+};
+
+/**
+ * Describes the message bodega.payment.v1.DeliverWebhook.
+ * Use `create(DeliverWebhookSchema)` to create a new message.
+ */
+export const DeliverWebhookSchema: GenMessage<DeliverWebhook> = /*@__PURE__*/
+  messageDesc(file_bodega_payment_v1_events, 6);
 
