@@ -27,7 +27,7 @@ export function withoutWords(file: File): string {
 const TOKENS = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
 
 function blank(text: string): string {
-  return text.replace(/[^\n]/g, " ");
+  return text.replace(/[^\n]/gu, (letter) => " ".repeat(letter.length));
 }
 
 /** Every module the file imports: relative ones as paths from the root, packages by name. */
@@ -42,14 +42,29 @@ export function importsOf(file: File): { to: string; line: number }[] {
 /** Every outermost sql`…` of the file; fragments nested in it belong to it. */
 export function statementsOf(file: File): { text: string; line: number }[] {
   const found: { text: string; line: number }[] = [];
-  const tag = /\bsql\s*(?:<[^`;]*>)?\s*`/g;
-  for (let match = tag.exec(file.text); match; match = tag.exec(file.text)) {
-    const end = templateEnd(file.text, tag.lastIndex);
-    found.push({ text: file.text.slice(tag.lastIndex, end), line: lineOf(file.text, match.index) });
-    tag.lastIndex = end + 1;
+  for (let match = TAG.exec(file.text); match; match = TAG.exec(file.text)) {
+    const end = templateEnd(file.text, TAG.lastIndex);
+    found.push({ text: file.text.slice(TAG.lastIndex, end), line: lineOf(file.text, match.index) });
+    TAG.lastIndex = end + 1;
   }
   return found;
 }
+
+/** The SQL of the file and nothing else, at its place: migrations whole, sql`…` without what is put into it. */
+export function onlySql(file: File): string {
+  if (file.path.endsWith(".sql")) return withoutComments(file);
+  const sql = blank(file.text).split("");
+  for (const match of file.text.matchAll(TAG)) {
+    const end = templateEnd(file.text, match.index + match[0].length);
+    for (let i = match.index + match[0].length; i < end; i++) {
+      if (file.text.startsWith("${", i)) i = substitutionEnd(file.text, i + 2);
+      else sql[i] = file.text[i] ?? "";
+    }
+  }
+  return sql.join("").replace(/--[^\n]*/g, blank);
+}
+
+const TAG = /\bsql\s*(?:<[^`;]*>)?\s*`/g;
 
 function templateEnd(text: string, start: number): number {
   for (let i = start; i < text.length; i++) {

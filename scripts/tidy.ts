@@ -7,6 +7,7 @@ import {
   isScript,
   isTest,
   lineOf,
+  onlySql,
   resolve,
   statementsOf,
   withoutComments,
@@ -47,22 +48,34 @@ const OUTSIDE_WORLD: Record<string, RegExp> = {
   "Bun.sleep()": /\bBun\.sleep\(/g,
   // A method called fetch that is being defined, as Bun.serve wants one, is not a call.
   "fetch()": /(?:(?<![.\w])|\bglobalThis\.)fetch\((?![^()]*\)\s*(?::[^{]*)?\{)/g,
-  // A method called now that is being declared is not SQL; a cast after it (now()::date) is.
-  "SQL now()":
-    /(?<![.\w])(?:now|clock_timestamp|statement_timestamp)\(\)(?!\s*(?::(?!:)|=>|\{))|\bcurrent_timestamp\b/gi,
-  "SQL random()": /(?<![.\w])(?:gen_random_uuid|uuidv7|random)\(\)/gi,
+};
+const OUTSIDE_WORLD_OF_SQL: Record<string, RegExp> = {
+  "SQL now()": /\b(?:now|clock_timestamp|statement_timestamp)\(\)|\bcurrent_timestamp\b/gi,
+  "SQL random()": /\b(?:gen_random_uuid|uuidv7|random)\(\)/gi,
 };
 
 /** Where the outside world may be touched, what of it, and why. `*` is all of it. */
 export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
   { path: /^packages\/service\/clock\.ts$/, may: ["*"], because: "it is the clock" },
   { path: /^packages\/service\/random\.ts$/, may: ["*"], because: "it is the source of ids and chance" },
-  { path: /^packages\/database\/embedded\.ts$/, may: ["*"], because: "it starts and watches a real server process" },
+  {
+    path: /^packages\/database\/embedded(-cluster)?\.ts$/,
+    may: ["*"],
+    because: "it starts and watches a real server process",
+  },
   { path: /\/embedded\.ts$/, may: ["setTimeout()", "setInterval()"], because: "an embedded adapter polls for real" },
   {
     path: /^packages\/database\/migrate\.ts$/,
     may: ["SQL now()"],
     because: "when a migration ran is no business time",
+  },
+  { path: /^packages\/database\/relay\.ts$/, may: ["setTimeout()"], because: "it polls for real when nobody rings" },
+  { path: /^packages\/service\/rpc\.ts$/, may: ["performance.now()"], because: "it measures real durations" },
+  { path: /^packages\/service\/tokens\.ts$/, may: ["performance.now()"], because: "it spaces real fetches of keys" },
+  {
+    path: /^services\/platform\.ts$/,
+    may: ["performance.now()"],
+    because: "a lock lives in real time, whatever the scale",
   },
   { path: /^packages\/telemetry\//, may: ["*"], because: "it measures real durations" },
   { path: /^services\/payment\/stripe\.ts$/, may: ["fetch()", "setTimeout()"], because: "the provider is out there" },
@@ -71,17 +84,18 @@ export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
 
 export function outsideWorld(file: File): Finding[] {
   if (!isProduct(file.path) || isTest(file.path) || !/\.(tsx?|sql)$/.test(file.path)) return [];
-  const code = withoutComments(file);
   const allowed = ADAPTERS.filter((adapter) => adapter.path.test(file.path)).flatMap((adapter) => adapter.may);
-  return Object.entries(OUTSIDE_WORLD)
-    .filter(([word]) => !allowed.includes(word) && !allowed.includes("*"))
-    .flatMap(([word, pattern]) =>
-      Array.from(code.matchAll(pattern), (match) => ({
-        path: file.path,
-        line: lineOf(code, match.index),
-        says: `${word}: time comes from app.clock, chance and ids from app.random, the network through an adapter`,
-      })),
-    );
+  const search = (text: string, words: Record<string, RegExp>) =>
+    Object.entries(words)
+      .filter(([word]) => !allowed.includes(word) && !allowed.includes("*"))
+      .flatMap(([word, pattern]) =>
+        Array.from(text.matchAll(pattern), (match) => ({
+          path: file.path,
+          line: lineOf(text, match.index),
+          says: `${word}: time comes from app.clock, chance and ids from app.random, the network through an adapter`,
+        })),
+      );
+  return [...search(withoutComments(file), OUTSIDE_WORLD), ...search(onlySql(file), OUTSIDE_WORLD_OF_SQL)];
 }
 
 export function boundaries(file: File): Finding[] {
