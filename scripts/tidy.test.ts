@@ -109,6 +109,7 @@ const PLANTED: Record<
     rule: rule.bucketed,
     bad: [
       ["services/order/store.ts", "sql`select * from orders where order_id = ${id}`"],
+      ["services/order/store.ts", "sql`select * from catalogue join order_lines using (product_id)`"],
       ["services/order/store.ts", "sql<{ id: string }[]>`\n  update orders set status = ${s} where order_id = ${id}`"],
       [
         "services/order/store.ts",
@@ -118,7 +119,7 @@ const PLANTED: Record<
     good: [
       ["services/order/store.ts", "sql`select * from orders where bucket = ${b} and order_id = ${id}`"],
       ["services/order/store.ts", "sql`select * from orders ${sql`where bucket = ${b}`}`; sql`and total > 0`"],
-      ["services/order/store.ts", "sql`-- no bucket: the catalogue is of no order\n select * from catalogue`"],
+      ["services/order/store.ts", "sql`select * from catalogue where product_id = ${id}`"],
       ["services/stock/store.ts", "sql`select * from stock`"],
     ],
   },

@@ -153,15 +153,15 @@ export function focused(file: File): Finding[] {
   }));
 }
 
+/** Every row of the order service belongs to an order, and so to a bucket, but for its copy of the catalogue. */
 export function bucketed(file: File): Finding[] {
   if (!/^services\/order\/.*\.ts$/.test(file.path) || isTest(file.path)) return [];
+  const tables = (text: string) =>
+    Array.from(text.matchAll(/\b(?:from|into|update|join)\s+(\w+)/gi), (match) => match[1]);
   return statementsOf(file)
     .filter(({ text }) => /^\s*(?:select|insert|update|delete|with|merge)\b/i.test(text) && !/\bbucket\b/i.test(text))
-    .map(({ line }) => ({
-      path: file.path,
-      line,
-      says: "this statement names no bucket; one about no order says so in a comment: -- no bucket: why",
-    }));
+    .filter(({ text }) => tables(text).some((table) => table !== "catalogue"))
+    .map(({ line }) => ({ path: file.path, line, says: "this statement names no bucket" }));
 }
 
 export function length(file: File): Finding[] {
