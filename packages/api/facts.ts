@@ -6,9 +6,22 @@ import {
   TicketQueuedSchema,
   TicketReadySchema,
 } from "./gen/bodega/kitchen/v1/events_pb.ts";
-import { OrderCancelledSchema, OrderCompletedSchema, OrderCreatedSchema, OrderPaidSchema } from "./gen/bodega/order/v1/events_pb.ts";
-import { PaymentCapturedSchema, PaymentFailedSchema, PaymentRefundedSchema } from "./gen/bodega/payment/v1/events_pb.ts";
-import { ProductArchivedSchema, ProductCreatedSchema, ProductUpdatedSchema } from "./gen/bodega/product/v1/events_pb.ts";
+import {
+  OrderCancelledSchema,
+  OrderCompletedSchema,
+  OrderCreatedSchema,
+  OrderPaidSchema,
+} from "./gen/bodega/order/v1/events_pb.ts";
+import {
+  PaymentCapturedSchema,
+  PaymentFailedSchema,
+  PaymentRefundedSchema,
+} from "./gen/bodega/payment/v1/events_pb.ts";
+import {
+  ProductArchivedSchema,
+  ProductCreatedSchema,
+  ProductUpdatedSchema,
+} from "./gen/bodega/product/v1/events_pb.ts";
 import {
   StockChangedSchema,
   StockCommittedSchema,

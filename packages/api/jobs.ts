@@ -18,14 +18,34 @@ import { job } from "./messages.ts";
 
 export const PaymentDeadline = job("order", "payment-deadline", PaymentDeadlineSchema, (body) => body.orderId);
 
-export const RefundCancelledOrder = job("payment", "refund-cancelled-order", RefundCancelledOrderSchema, (body) => body.paymentId);
+export const RefundCancelledOrder = job(
+  "payment",
+  "refund-cancelled-order",
+  RefundCancelledOrderSchema,
+  (body) => body.paymentId,
+);
 export const RequestRefund = job("payment", "request-refund", RequestRefundSchema, (body) => body.paymentId);
-export const ApplyProviderEvent = job("payment", "apply-provider-event", ApplyProviderEventSchema, (body) => body.paymentId);
+export const ApplyProviderEvent = job(
+  "payment",
+  "apply-provider-event",
+  ApplyProviderEventSchema,
+  (body) => body.paymentId,
+);
 export const DeliverWebhook = job("payment", "deliver-webhook", DeliverWebhookSchema, (body) => body.paymentId);
 
 export const WorkTicket = job("kitchen", "work-ticket", WorkTicketSchema, (body) => body.ticketId);
 
-export const SendVerificationCode = job("mail", "send-verification-code", SendVerificationCodeSchema, (body) => body.userId);
+export const SendVerificationCode = job(
+  "mail",
+  "send-verification-code",
+  SendVerificationCodeSchema,
+  (body) => body.userId,
+);
 export const SendPasswordReset = job("mail", "send-password-reset", SendPasswordResetSchema, (body) => body.userId);
-export const SendPaymentReminder = job("mail", "send-payment-reminder", SendPaymentReminderSchema, (body) => body.orderId);
+export const SendPaymentReminder = job(
+  "mail",
+  "send-payment-reminder",
+  SendPaymentReminderSchema,
+  (body) => body.orderId,
+);
 export const DeliverMail = job("mail", "deliver", DeliverMailSchema, (body) => body.mailId);

@@ -31,6 +31,11 @@ export function fact<M extends DescMessage>(type: string, schema: M, key: (body:
   return { kind: "fact", type, topic: type.slice(0, type.indexOf(".")), schema, key };
 }
 
-export function job<M extends DescMessage>(service: string, name: string, schema: M, key: (body: MessageShape<M>) => string): Job<M> {
+export function job<M extends DescMessage>(
+  service: string,
+  name: string,
+  schema: M,
+  key: (body: MessageShape<M>) => string,
+): Job<M> {
   return { kind: "job", type: `${service}.${name}`, service, schema, key };
 }

@@ -124,5 +124,10 @@ async function writeStories(sql: Sql, stories: Waiting[]): Promise<Set<number>> 
 }
 
 function merged(groups: Map<string, { table: string; columns: string[]; rows: { row: Row }[] }>): Recorded {
-  return new Map([...groups].map(([statement, { table, columns, rows }]) => [statement, { table, columns, rows: rows.map(({ row }) => row) }]));
+  return new Map(
+    [...groups].map(([statement, { table, columns, rows }]) => [
+      statement,
+      { table, columns, rows: rows.map(({ row }) => row) },
+    ]),
+  );
 }

@@ -86,5 +86,7 @@ export function isOutage(error: unknown): boolean {
 }
 
 export function isUniqueViolation(error: unknown, constraint: string): boolean {
-  return errorCode(error) === "23505" && error instanceof postgres.PostgresError && error.constraint_name === constraint;
+  return (
+    errorCode(error) === "23505" && error instanceof postgres.PostgresError && error.constraint_name === constraint
+  );
 }

@@ -5,7 +5,9 @@ export const BUCKETS = 64;
 
 /** The 12-bit slot of a customer, fixed for ever: the first bits of sha256 over the id's 16 bytes. */
 export function slotOfCustomer(customerId: string): number {
-  const digest = createHash("sha256").update(Buffer.from(customerId.replaceAll("-", ""), "hex")).digest();
+  const digest = createHash("sha256")
+    .update(Buffer.from(customerId.replaceAll("-", ""), "hex"))
+    .digest();
   return digest.readUInt16BE(0) >> 4;
 }
 

@@ -13,11 +13,19 @@ const MIGRATION_LOCK = 7_201;
  * Throws when a file that was applied has since been edited.
  */
 export async function migrate(database: Database, folder?: URL): Promise<string[]> {
-  const files = [...(await migrationsIn(PLATFORM, "platform")), ...(folder ? await migrationsIn(folder, "service") : [])];
+  const files = [
+    ...(await migrationsIn(PLATFORM, "platform")),
+    ...(folder ? await migrationsIn(folder, "service") : []),
+  ];
   return database.transaction(async (sql) => {
     await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`;
     await sql`create table if not exists migrations (name text primary key, sha256 text not null, applied_at timestamptz not null default now())`;
-    const applied = new Map((await sql<{ name: string; sha256: string }[]>`select name, sha256 from migrations`).map((row) => [row.name, row.sha256]));
+    const applied = new Map(
+      (await sql<{ name: string; sha256: string }[]>`select name, sha256 from migrations`).map((row) => [
+        row.name,
+        row.sha256,
+      ]),
+    );
     const done: string[] = [];
     for (const file of files) {
       const sha256 = applied.get(file.name);
@@ -25,7 +33,9 @@ export async function migrate(database: Database, folder?: URL): Promise<string[
         await apply(sql, file);
         done.push(file.name);
       } else if (sha256 !== file.sha256) {
-        throw new Error(`migration ${file.name} was applied with other text (sha256 ${sha256}, now ${file.sha256}): write a new migration instead of editing it`);
+        throw new Error(
+          `migration ${file.name} was applied with other text (sha256 ${sha256}, now ${file.sha256}): write a new migration instead of editing it`,
+        );
       }
     }
     return done;

@@ -27,6 +27,8 @@ export async function pruneOutbox(sql: Sql, upTo: bigint): Promise<void> {
 }
 
 export async function outboxBacklog(sql: Sql): Promise<{ depth: bigint; oldest: Date | null }> {
-  const [row] = await sql<{ depth: bigint; oldest: Date | null }[]>`select count(*) as depth, min(time) as oldest from outbox`;
+  const [row] = await sql<
+    { depth: bigint; oldest: Date | null }[]
+  >`select count(*) as depth, min(time) as oldest from outbox`;
   return row ?? { depth: 0n, oldest: null };
 }

@@ -42,7 +42,9 @@ export async function parkFollowers(sql: Sql, key: string, now: Date): Promise<v
 }
 
 export function listParked(sql: Sql, before: bigint | null, rowsMax: number): Promise<ParkedRow[]> {
-  return sql<ParkedRow[]>`select * from parked where ${before}::bigint is null or sequence < ${before} order by sequence desc limit ${rowsMax}`;
+  return sql<
+    ParkedRow[]
+  >`select * from parked where ${before}::bigint is null or sequence < ${before} order by sequence desc limit ${rowsMax}`;
 }
 
 /** Back to the jobs, due now, with fresh attempts and their old place in the order of their key. */

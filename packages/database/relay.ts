@@ -45,7 +45,13 @@ export function startPollRelay(database: Database, publish: Publish, log: Log): 
 /**
  * Runs `work` while this process holds the advisory lock: one leader per database. A leader that fails, or whose session is lost, lets go and tries again.
  */
-export async function lead(database: Database, lock: number, bell: Bell, log: Log, work: (alive: () => boolean) => Promise<void>): Promise<void> {
+export async function lead(
+  database: Database,
+  lock: number,
+  bell: Bell,
+  log: Log,
+  work: (alive: () => boolean) => Promise<void>,
+): Promise<void> {
   while (!bell.closed()) {
     const session = database.session();
     try {

@@ -12,6 +12,8 @@ export interface Recording {
   emit<F extends Fact>(fact: F, body: BodyInit<F>): void;
   /** Something must be done, once, now or `at` a business time. */
   enqueue<J extends Job>(job: J, body: BodyInit<J>, when?: { at: Date }): void;
+  /** Wakes the streams of this process that watch `key`, once this story has committed. */
+  changed(key: string): void;
 }
 
 /** What an asynchronous story may do besides: read and write inside its transaction. */
@@ -32,7 +34,7 @@ export interface Recorder {
 /** The rows one story recorded, by statement: a table and its columns. */
 export type Recorded = Map<string, { table: string; columns: string[]; rows: Row[] }>;
 
-export function record(recorder: Recorder): Recording & { recorded: Recorded } {
+export function record(recorder: Recorder): Recording & { recorded: Recorded; keys: Set<string> } {
   const recorded: Recorded = new Map();
   const insert = (table: string, row: Row) => {
     const columns = Object.keys(row);
@@ -41,9 +43,12 @@ export function record(recorder: Recorder): Recording & { recorded: Recorded } {
     group.rows.push(row);
     recorded.set(statement, group);
   };
+  const keys = new Set<string>();
   return {
     recorded,
+    keys,
     insert,
+    changed: (key) => keys.add(key),
     emit(fact, init) {
       // `init` has the shape the fact's schema asks for: BodyInit ties the two.
       const body = create(fact.schema, init as never);
@@ -83,7 +88,11 @@ export async function write(sql: Sql, recorded: Recorded): Promise<void> {
     ({ table, columns }, index) =>
       `i${index} as (insert into ${table} (${columns.join()}) select ${columns.join()} from json_populate_recordset(null::${table}, $${index + 1}::text::json))`,
   );
-  await sql.unsafe(`with ${inserts.join(", ")} select 1`, groups.map(({ rows }) => JSON.stringify(rows.map(jsonRow))), { prepare: true });
+  await sql.unsafe(
+    `with ${inserts.join(", ")} select 1`,
+    groups.map(({ rows }) => JSON.stringify(rows.map(jsonRow))),
+    { prepare: true },
+  );
 }
 
 /** A row as PostgreSQL reads it from JSON. */
@@ -92,7 +101,8 @@ export function jsonRow(row: Row): Row {
   for (const column in row) {
     const value = row[column];
     if (typeof value === "bigint") out[column] = value.toString();
-    else if (value instanceof Uint8Array) out[column] = `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}`;
+    else if (value instanceof Uint8Array)
+      out[column] = `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}`;
     else out[column] = value;
   }
   return out;

@@ -31,7 +31,9 @@ export function startWalRelay(database: Database, url: string, publish: Publish,
 
 async function prepare({ sql }: Database) {
   await sql.unsafe(`create publication ${PUBLICATION} for table outbox with (publish = 'insert')`).catch(unlessExists);
-  await sql`select pg_create_logical_replication_slot(${slotName(sql.options.database)}, 'pgoutput')`.catch(unlessExists);
+  await sql`select pg_create_logical_replication_slot(${slotName(sql.options.database)}, 'pgoutput')`.catch(
+    unlessExists,
+  );
 }
 
 /** Slots are named per server, publications per database. */
@@ -55,8 +57,17 @@ async function drain(database: Database, publish: Publish) {
   }
 }
 
-async function stream(database: Database, url: string, publish: Publish, alive: () => boolean, pause: (ms: number) => Promise<void>) {
-  const service = new LogicalReplicationService({ connectionString: url }, { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: true } });
+async function stream(
+  database: Database,
+  url: string,
+  publish: Publish,
+  alive: () => boolean,
+  pause: (ms: number) => Promise<void>,
+) {
+  const service = new LogicalReplicationService(
+    { connectionString: url },
+    { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: true } },
+  );
   let failure: unknown;
   let waiting: OutboxRow[] = [];
   service.on("error", (error) => {

@@ -38,7 +38,9 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
     subscribe(group, topics, handler) {
       const bell = createBell();
       bells.add(bell);
-      const running = lead(database, GROUP_LOCK_BASE + hash(group), bell, log, (alive) => read(database, group, topics, handler, bell, log, alive));
+      const running = lead(database, GROUP_LOCK_BASE + hash(group), bell, log, (alive) =>
+        read(database, group, topics, handler, bell, log, alive),
+      );
       const subscription = {
         async close() {
           bells.delete(bell);
@@ -61,7 +63,15 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
   };
 }
 
-async function read(database: Database, group: string, topics: string[], handler: FactHandler, bell: Bell, log: Log, alive: () => boolean) {
+async function read(
+  database: Database,
+  group: string,
+  topics: string[],
+  handler: FactHandler,
+  bell: Bell,
+  log: Log,
+  alive: () => boolean,
+) {
   await database.sql`
     insert into fact_offsets (consumer, topics, position) values (${group}, ${topics}, 0)
     on conflict (consumer) do update set topics = excluded.topics`;

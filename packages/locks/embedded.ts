@@ -52,9 +52,17 @@ export function gcra(now: number, stored: number, { perSecond, burst }: Budget):
   const after = before + interval;
   const allowAt = after - interval * burst;
   if (allowAt > now) {
-    const verdict = { allowed: false, remaining: 0, retryAfterMs: Math.ceil(allowAt - now), resetAfterMs: Math.ceil(before - now) };
+    const verdict = {
+      allowed: false,
+      remaining: 0,
+      retryAfterMs: Math.ceil(allowAt - now),
+      resetAfterMs: Math.ceil(before - now),
+    };
     return { verdict, arrival: before };
   }
   const remaining = Math.floor((interval * burst - (after - now)) / interval + 1e-9);
-  return { verdict: { allowed: true, remaining, retryAfterMs: 0, resetAfterMs: Math.ceil(after - now) }, arrival: after };
+  return {
+    verdict: { allowed: true, remaining, retryAfterMs: 0, resetAfterMs: Math.ceil(after - now) },
+    arrival: after,
+  };
 }

@@ -34,7 +34,12 @@ export interface App<Config = unknown> {
    * A story that happens once per caller, RPC and `requestId`; a repeated call gets the stored answer, `replayed` set where the answer has that field.
    * Another request under the same id is refused with ALREADY_EXISTS. A story that returns without a promise only records and is committed with its neighbours.
    */
-  once<M extends DescMessage, R extends MessageShape<DescMessage>>(caller: Caller, reply: M, request: R & { requestId: string }, story: OnceStory<M>): Promise<MessageShape<M>>;
+  once<M extends DescMessage, R extends MessageShape<DescMessage>>(
+    caller: Caller,
+    reply: M,
+    request: R & { requestId: string },
+    story: OnceStory<M>,
+  ): Promise<MessageShape<M>>;
 }
 
 export type OnceStory<M extends DescMessage> = ((tx: Recording) => MessageInitShape<M>) | AsyncOnceStory<M>;

@@ -1,6 +1,6 @@
-import { create, type DescMessage, type Message, type MessageShape, toBinary, fromBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
 import { createHash } from "node:crypto";
+import { create, type DescMessage, fromBinary, type Message, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Batcher, OnceKey } from "../database/batch.ts";
 import type { Sql } from "../database/database.ts";
 import { bucketOfCustomer } from "../database/ids.ts";
@@ -20,8 +20,18 @@ type Key = Omit<OnceKey, "reply">;
  * Idempotent requests. A lock turns concurrent twins away cheaply and may fail or be lost; the unique key row, written in the story's own transaction
  * with the request's hash and the reply, is what makes it once.
  */
-export function createOnce(app: Pick<App, "locks" | "clock" | "sql" | "transact" | "log">, batcher: Batcher, recorder: Recorder, committed: () => void) {
-  return async function once<M extends DescMessage>(caller: Caller, reply: M, request: Message & { requestId: string }, story: OnceStory<M>): Promise<MessageShape<M>> {
+export function createOnce(
+  app: Pick<App, "locks" | "clock" | "sql" | "transact" | "log">,
+  batcher: Batcher,
+  recorder: Recorder,
+  committed: () => void,
+) {
+  return async function once<M extends DescMessage>(
+    caller: Caller,
+    reply: M,
+    request: Message & { requestId: string },
+    story: OnceStory<M>,
+  ): Promise<MessageShape<M>> {
     const key = keyOf(caller, request, app.clock.now());
     const lock = `lock:${caller.userId}:${request.requestId}`;
     for (let waited = 0; waited < WAIT_MS; waited += LOOK_MS) {
@@ -35,7 +45,12 @@ export function createOnce(app: Pick<App, "locks" | "clock" | "sql" | "transact"
       if (stored) return stored;
       await sleep(LOOK_MS);
     }
-    throw refused(Code.Aborted, "REQUEST_IN_PROGRESS", `request ${request.requestId} is still being answered: ask again for its answer`, 1_000);
+    throw refused(
+      Code.Aborted,
+      "REQUEST_IN_PROGRESS",
+      `request ${request.requestId} is still being answered: ask again for its answer`,
+      1_000,
+    );
   };
 
   async function unlock(lock: string, token: string) {
@@ -44,7 +59,8 @@ export function createOnce(app: Pick<App, "locks" | "clock" | "sql" | "transact"
 
   async function run<M extends DescMessage>(key: Key, reply: M, story: OnceStory<M>): Promise<MessageShape<M>> {
     try {
-      const fresh = "reads" in story ? await runReading(key, reply, story.reads) : await runRecording(key, reply, story);
+      const fresh =
+        "reads" in story ? await runReading(key, reply, story.reads) : await runRecording(key, reply, story);
       if (fresh) {
         committed();
         return fresh;
@@ -61,7 +77,11 @@ export function createOnce(app: Pick<App, "locks" | "clock" | "sql" | "transact"
     return stored;
   }
 
-  async function runRecording<M extends DescMessage>(key: Key, reply: M, story: Extract<OnceStory<M>, (...args: never[]) => unknown>) {
+  async function runRecording<M extends DescMessage>(
+    key: Key,
+    reply: M,
+    story: Extract<OnceStory<M>, (...args: never[]) => unknown>,
+  ) {
     const recording = record(recorder);
     const answer = create(reply, story(recording) as never);
     const fresh = await batcher.commit(recording.recorded, { ...key, reply: toBinary(reply, answer) });
@@ -88,7 +108,11 @@ async function findReply<M extends DescMessage>(sql: Sql, key: Key, reply: M): P
     where bucket = ${key.bucket} and caller = ${key.caller} and rpc = ${key.rpc} and request_id = ${key.request_id} and reply is not null`;
   if (!row) return null;
   if (!Buffer.from(row.request_hash).equals(key.request_hash)) {
-    throw refused(Code.AlreadyExists, "DUPLICATE_REQUEST_OTHER_BODY", `request_id ${key.request_id} was used for another request: take a new one`);
+    throw refused(
+      Code.AlreadyExists,
+      "DUPLICATE_REQUEST_OTHER_BODY",
+      `request_id ${key.request_id} was used for another request: take a new one`,
+    );
   }
   const stored = fromBinary(reply, row.reply);
   if ("replayed" in stored) Object.assign(stored, { replayed: true });
@@ -108,4 +132,3 @@ function keyOf(caller: Caller, request: Message & { requestId: string }, now: Da
     created_at: now,
   };
 }
-

@@ -1,10 +1,9 @@
-import { toJsonString } from "@bufbuild/protobuf";
+import { fromBinary, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import * as facts from "../api/facts.ts";
 import { OpsService } from "../api/gen/bodega/ops/v1/ops_pb.ts";
 import * as jobs from "../api/jobs.ts";
 import type { Fact, Job } from "../api/messages.ts";
-import { fromBinary } from "@bufbuild/protobuf";
 import { discardParked, listParked, type ParkedRow, replayParked } from "../database/parked.ts";
 import type { App } from "./app.ts";
 import { invalidField } from "./errors.ts";
@@ -22,7 +21,10 @@ export function opsHandlers(service: string) {
       const size = pageSize || PAGE_SIZE;
       const rows = await listParked(app.sql, pageToken ? positionOf(pageToken) : null, size + 1);
       const page = rows.slice(0, size);
-      return { parked: page.map((row) => parkedMessage(service, row)), nextPageToken: rows.length > size ? String(page.at(-1)?.sequence) : "" };
+      return {
+        parked: page.map((row) => parkedMessage(service, row)),
+        nextPageToken: rows.length > size ? String(page.at(-1)?.sequence) : "",
+      };
     },
     async replayParked(app, caller, { parkedIds }) {
       const replayed = await replayParked(app.sql, parkedIds, app.clock.now());
@@ -37,7 +39,17 @@ export function opsHandlers(service: string) {
     async getBacklog(app) {
       const { outbox, outboxOldest, due, dueOldest, scheduled, parked } = await readBacklog(app);
       return {
-        backlogs: [{ service, outbox, ...age(app, "outboxOldest", outboxOldest), jobsDue: due, ...age(app, "jobsOldest", dueOldest), jobsScheduled: scheduled, parked }],
+        backlogs: [
+          {
+            service,
+            outbox,
+            ...age(app, "outboxOldest", outboxOldest),
+            jobsDue: due,
+            ...age(app, "jobsOldest", dueOldest),
+            jobsScheduled: scheduled,
+            parked,
+          },
+        ],
       };
     },
     async getInfo() {
@@ -57,7 +69,9 @@ function positionOf(token: string): bigint {
   return BigInt(token);
 }
 
-const messages = new Map<string, Fact | Job>([...Object.values(facts), ...Object.values(jobs)].map((each) => [each.type, each]));
+const messages = new Map<string, Fact | Job>(
+  [...Object.values(facts), ...Object.values(jobs)].map((each) => [each.type, each]),
+);
 
 function parkedMessage(service: string, row: ParkedRow) {
   return {

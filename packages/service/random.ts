@@ -19,7 +19,11 @@ export function systemRandom(clock: Clock): Random {
   return seededRandom(clock, randomBytes, randomInt);
 }
 
-export function seededRandom(clock: Clock, bytes: (count: number) => Uint8Array, below: (limit: number) => number): Random {
+export function seededRandom(
+  clock: Clock,
+  bytes: (count: number) => Uint8Array,
+  below: (limit: number) => number,
+): Random {
   let last = 0;
   let sequence = 0;
   const make = (slot: number) => {

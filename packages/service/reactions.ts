@@ -38,7 +38,11 @@ export function createReceiver(app: App, hears: Hears[]) {
       const now = app.clock.now();
       const fresh = await remember(tx.sql, messages, now);
       const news = messages.filter((message) => fresh.has(message.id));
-      if (news.length < messages.length) app.metrics.messages.inc({ service: app.service, type: "duplicate", outcome: "duplicate" }, messages.length - news.length);
+      if (news.length < messages.length)
+        app.metrics.messages.inc(
+          { service: app.service, type: "duplicate", outcome: "duplicate" },
+          messages.length - news.length,
+        );
       const free = await queueBehind(tx, news);
       for (const run of runs(free)) await handleRun(tx, run);
     });
@@ -47,12 +51,20 @@ export function createReceiver(app: App, hears: Hears[]) {
   /** Puts aside the facts whose key has an older one waiting or parked, and gives back the others. */
   async function queueBehind(tx: Tx, messages: FactMessage[]): Promise<FactMessage[]> {
     if (messages.length === 0) return [];
-    const held = await heldKeys(tx.sql, messages.map((message) => message.key));
+    const held = await heldKeys(
+      tx.sql,
+      messages.map((message) => message.key),
+    );
     if (held.waiting.size === 0 && held.parked.size === 0) return messages;
     const free: FactMessage[] = [];
     for (const message of messages) {
       if (held.parked.has(message.key)) {
-        await parkArrival(tx.sql, arrival(message), { error: "waits behind a parked message of its key", attempts: 0 }, app.clock.now());
+        await parkArrival(
+          tx.sql,
+          arrival(message),
+          { error: "waits behind a parked message of its key", attempts: 0 },
+          app.clock.now(),
+        );
       } else if (held.waiting.has(message.key)) await keep(tx.sql, [arrival(message)], app.clock.now());
       else free.push(message);
     }
@@ -68,7 +80,9 @@ export function createReceiver(app: App, hears: Hears[]) {
       bindContext(body, contextFrom(message.requestId, message.traceparent));
       return body;
     });
-    await span(`on ${first.type}`, { "messaging.batch.message_count": run.length }, () => hearer.handle(app, tx, bodies));
+    await span(`on ${first.type}`, { "messaging.batch.message_count": run.length }, () =>
+      hearer.handle(app, tx, bodies),
+    );
     app.metrics.messages.inc({ service: app.service, type: first.type, outcome: "done" }, run.length);
   }
 
@@ -82,9 +96,17 @@ export function createReceiver(app: App, hears: Hears[]) {
       else await keep(tx.sql, [arrival(message)], app.clock.soon(RETRY_MS_MIN), failure);
     });
     withContext(contextFrom(message.requestId, message.traceparent), () =>
-      app.log.error(failure.final ? "fact.parked" : "fact.retrying", error, { type: message.type, key: message.key, message_id: message.id }),
+      app.log.error(failure.final ? "fact.parked" : "fact.retrying", error, {
+        type: message.type,
+        key: message.key,
+        message_id: message.id,
+      }),
     );
-    app.metrics.messages.inc({ service: app.service, type: message.type, outcome: failure.final ? "parked" : "retried" });
+    app.metrics.messages.inc({
+      service: app.service,
+      type: message.type,
+      outcome: failure.final ? "parked" : "retried",
+    });
   }
 
   return receive;
@@ -95,7 +117,17 @@ export async function takeInJobs(app: App, messages: JobMessage[]): Promise<void
   await app.transact(async (tx) => {
     const fresh = await remember(tx.sql, messages, app.clock.now());
     const news = messages.filter((message) => fresh.has(message.id));
-    const arrivals = news.map(({ id, type, key, body, traceparent, requestId }): Arrival => ({ id, kind: "job", type, key, body, traceparent, request_id: requestId }));
+    const arrivals = news.map(
+      ({ id, type, key, body, traceparent, requestId }): Arrival => ({
+        id,
+        kind: "job",
+        type,
+        key,
+        body,
+        traceparent,
+        request_id: requestId,
+      }),
+    );
     await keep(tx.sql, arrivals, app.clock.now());
   });
 }

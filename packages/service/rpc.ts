@@ -46,7 +46,8 @@ export function bindRpcs(app: App, definition: Pick<Service, "answers">, verifie
     service.methods.map((method): Rpc => {
       const handler = handlers[method.localName];
       if (!handler) throw new Error(`${service.typeName}.${method.name} has no handler`);
-      if (method.methodKind === "server_streaming") return bindStream(app, method, handler as ServerStream<DescMethod>, verifier);
+      if (method.methodKind === "server_streaming")
+        return bindStream(app, method, handler as ServerStream<DescMethod>, verifier);
       if (method.methodKind === "unary") return bindUnary(app, method, handler as Unary<DescMethod>, verifier);
       throw new Error(`${service.typeName}.${method.name}: ${method.methodKind} methods are not supported`);
     }),
@@ -99,7 +100,12 @@ export function validate(method: DescMethod, request: Message): void {
   const result = validator.validate(method.input, request);
   if (result.kind === "valid") return;
   if (result.kind === "error") throw result.error;
-  throw invalid(result.violations.map((violation) => ({ field: violation.field.length > 0 ? fieldPath(violation) : "", description: violation.message })));
+  throw invalid(
+    result.violations.map((violation) => ({
+      field: violation.field.length > 0 ? fieldPath(violation) : "",
+      description: violation.message,
+    })),
+  );
 }
 
 function fieldPath(violation: { toString(): string; field: { kind: string }[] } & object): string {
@@ -108,13 +114,26 @@ function fieldPath(violation: { toString(): string; field: { kind: string }[] } 
   return text.slice(0, text.indexOf(":"));
 }
 
-async function observed(app: App, method: DescMethod, headers: Headers, work: () => Promise<Message>): Promise<Message> {
+async function observed(
+  app: App,
+  method: DescMethod,
+  headers: Headers,
+  work: () => Promise<Message>,
+): Promise<Message> {
   const context = contextFrom(headers.get("x-request-id"), headers.get("traceparent"));
   const started = performance.now();
-  const done = (code: string) => app.metrics.rpcSeconds.observe({ service: app.service, method: method.name, code }, (performance.now() - started) / 1_000);
+  const done = (code: string) =>
+    app.metrics.rpcSeconds.observe(
+      { service: app.service, method: method.name, code },
+      (performance.now() - started) / 1_000,
+    );
   return withContext(context, async () => {
     try {
-      const reply = await span(method.name, { "rpc.system": "connect_rpc", "rpc.service": method.parent.typeName, "rpc.method": method.name }, work);
+      const reply = await span(
+        method.name,
+        { "rpc.system": "connect_rpc", "rpc.service": method.parent.typeName, "rpc.method": method.name },
+        work,
+      );
       done("ok");
       return reply;
     } catch (error) {
@@ -128,22 +147,30 @@ async function observed(app: App, method: DescMethod, headers: Headers, work: ()
 /** Refusals pass; anything else is logged whole and answered as INTERNAL with the trace id and nothing more. */
 function opaque(log: Log, method: DescMethod, error: unknown): ConnectError {
   if (error instanceof ConnectError && error.code !== Code.Internal && error.code !== Code.Unknown) {
-    if (error.code !== Code.Unauthenticated) log.info("rpc.refused", { rpc: method.name, code: Code[error.code], message: error.rawMessage });
+    if (error.code !== Code.Unauthenticated)
+      log.info("rpc.refused", { rpc: method.name, code: Code[error.code], message: error.rawMessage });
     return error;
   }
   log.error("rpc.failed", error, { rpc: method.name });
   // A database that cannot be asked is an answer of its own: come back.
-  if (isOutage(error)) return refused(Code.Unavailable, "UNAVAILABLE", "a part of the platform cannot be reached right now", RETRY_MS);
-  return refused(Code.Internal, "INTERNAL", `something went wrong here; trace ${currentContext()?.traceId ?? "unknown"}`);
+  if (isOutage(error))
+    return refused(Code.Unavailable, "UNAVAILABLE", "a part of the platform cannot be reached right now", RETRY_MS);
+  return refused(
+    Code.Internal,
+    "INTERNAL",
+    `something went wrong here; trace ${currentContext()?.traceId ?? "unknown"}`,
+  );
 }
 
 /** Registers RPCs with a Connect router: for streams, gRPC, gRPC-Web and calls in the same process. */
 export function route(router: ConnectRouter, rpcs: Rpc[]): void {
   const context = ({ requestHeader, signal }: HandlerContext): CallContext => ({ headers: requestHeader, signal });
   for (const [service, group] of Map.groupBy(rpcs, (rpc) => rpc.method.parent) as Map<DescService, Rpc[]>) {
-    const handlers = group.map((rpc) => [rpc.method.localName, (request: Message, ctx: HandlerContext) => rpc.call(request, context(ctx))]);
+    const handlers = group.map((rpc) => [
+      rpc.method.localName,
+      (request: Message, ctx: HandlerContext) => rpc.call(request, context(ctx)),
+    ]);
     // Each handler answers its method's output: bindRpcs created it from the method's descriptor.
     router.service(service, Object.fromEntries(handlers) as never);
   }
 }
-

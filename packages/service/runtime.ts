@@ -2,12 +2,12 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { createBatcher } from "../database/batch.ts";
 import type { Database } from "../database/database.ts";
+import { jobsBacklog } from "../database/jobs.ts";
 import { migrate } from "../database/migrate.ts";
-import { outboxBacklog, type OutboxRow } from "../database/outbox.ts";
+import { type OutboxRow, outboxBacklog } from "../database/outbox.ts";
 import { type Relay, startPollRelay } from "../database/relay.ts";
 import { type Recorded, type Recorder, record, type Tx, write } from "../database/story.ts";
 import { startWalRelay } from "../database/wal.ts";
-import { jobsBacklog } from "../database/jobs.ts";
 import type { Events, FactMessage } from "../events/events.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Locks } from "../locks/locks.ts";
@@ -26,7 +26,7 @@ import { bindRpcs, type Rpc, route } from "./rpc.ts";
 import type { Service } from "./service.ts";
 import type { Verifier } from "./tokens.ts";
 import { createWatchers } from "./watch.ts";
-import { startWorker } from "./worker.ts";
+import { startWorker, type Worker } from "./worker.ts";
 
 /** What a service runs on: the ports, and how to reach the other services. */
 export interface Ports {
@@ -58,6 +58,8 @@ export interface Running {
   react(): Promise<void>;
   /** What waits: facts not published, jobs due now. For tests and readiness. */
   backlog(): Promise<Backlog>;
+  /** Calls to the outside world under way. */
+  busy(): number;
   close(): Promise<void>;
 }
 
@@ -75,7 +77,7 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
   const log = ports.log.with({ service: definition.name });
   await migrate(ports.database, definition.migrations);
   const recorder: Recorder = { service: definition.name, now: ports.clock.now, newId: ports.random.id };
-  const wakes: { relay?: Relay; worker?: { wake(): void } } = {};
+  const wakes: { relay?: Relay; worker?: Worker } = {};
   const committed = () => {
     wakes.relay?.wake();
     wakes.worker?.wake();
@@ -105,10 +107,13 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
         ...(topics.length > 0 ? [ports.events.subscribe(definition.name, topics, receive)] : []),
       ];
       const maintenance = createMaintenance(app);
-      closers.push(() => Promise.all([...subscriptions, worker, relay, maintenance].map((each) => each.close())).then(() => {}));
+      closers.push(() =>
+        Promise.all([...subscriptions, worker, relay, maintenance].map((each) => each.close())).then(() => {}),
+      );
       await definition.starts?.(app);
     },
     backlog: () => readBacklog(app),
+    busy: () => wakes.worker?.busy() ?? 0,
     async close() {
       for (const close of closers.reverse()) await close();
       await ports.database.close();
@@ -119,6 +124,7 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
 function createApp(definition: Service, ports: Ports, recorder: Recorder, log: Log, committed: () => void): App {
   const { database, clock, random, locks, metrics } = ports;
   const batcher = createBatcher(database.sql);
+  const watch = createWatchers();
   async function transact<T>(story: (tx: Tx) => Promise<T>): Promise<T> {
     const recording = record(recorder);
     const result = await database.transaction(async (sql) => {
@@ -127,9 +133,21 @@ function createApp(definition: Service, ports: Ports, recorder: Recorder, log: L
       return done;
     });
     if (leaves(recording.recorded)) committed();
+    for (const key of recording.keys) watch.changed(key);
     return result;
   }
-  const base = { service: definition.name, config: definition.config, sql: database.sql, clock, random, locks, log, metrics, transact, watch: createWatchers() };
+  const base = {
+    service: definition.name,
+    config: definition.config,
+    sql: database.sql,
+    clock,
+    random,
+    locks,
+    log,
+    metrics,
+    transact,
+    watch,
+  };
   return {
     ...base,
     call: (service, caller) => client(ports, service, caller),
@@ -138,6 +156,7 @@ function createApp(definition: Service, ports: Ports, recorder: Recorder, log: L
       story(recording);
       await batcher.commit(recording.recorded);
       committed();
+      for (const key of recording.keys) watch.changed(key);
     },
     once: createOnce(base, batcher, recorder, committed) as App["once"],
   };
@@ -190,5 +209,12 @@ function factMessage(service: string, row: OutboxRow): FactMessage {
 
 export async function readBacklog(app: App): Promise<Backlog> {
   const [outbox, jobs] = await Promise.all([outboxBacklog(app.sql), jobsBacklog(app.sql, app.clock.now())]);
-  return { outbox: outbox.depth, outboxOldest: outbox.oldest, due: jobs.due, dueOldest: jobs.oldest, scheduled: jobs.scheduled, parked: jobs.parked };
+  return {
+    outbox: outbox.depth,
+    outboxOldest: outbox.oldest,
+    due: jobs.due,
+    dueOldest: jobs.oldest,
+    scheduled: jobs.scheduled,
+    parked: jobs.parked,
+  };
 }

@@ -47,7 +47,10 @@ export interface Answers {
   handlers: Record<string, Unary<DescMethod> | ServerStream<DescMethod>>;
 }
 
-export function answers<S extends DescService>(service: S, handlers: { [K in keyof S["method"]]: Handler<S["method"][K]> }): Answers {
+export function answers<S extends DescService>(
+  service: S,
+  handlers: { [K in keyof S["method"]]: Handler<S["method"][K]> },
+): Answers {
   // Each handler was checked against its method just above; the list forgets which.
   return { service, handlers: handlers as unknown as Answers["handlers"] };
 }
@@ -58,7 +61,10 @@ export interface Hears {
 }
 
 /** Reacts to a fact. The inbox row is written before `handle` is called, in the same transaction: a second delivery does nothing. */
-export function on<F extends Fact>(fact: F, handle: (app: App<Anything>, tx: Tx, body: Body<F>) => Promise<void> | void): Hears {
+export function on<F extends Fact>(
+  fact: F,
+  handle: (app: App<Anything>, tx: Tx, body: Body<F>) => Promise<void> | void,
+): Hears {
   return {
     fact,
     async handle(app, tx, bodies) {
@@ -68,7 +74,10 @@ export function on<F extends Fact>(fact: F, handle: (app: App<Anything>, tx: Tx,
 }
 
 /** Like `on`, for handlers that are cheaper in sets: `bodies` are in order and may hold several of one key; emit and enqueue inside `inContextOf(body, …)`. */
-export function onMany<F extends Fact>(fact: F, handle: (app: App<Anything>, tx: Tx, bodies: Body<F>[]) => Promise<void>): Hears {
+export function onMany<F extends Fact>(
+  fact: F,
+  handle: (app: App<Anything>, tx: Tx, bodies: Body<F>[]) => Promise<void>,
+): Hears {
   return { fact, handle };
 }
 
@@ -88,7 +97,10 @@ export interface DoesOutside {
 }
 
 /** Does a job in the transaction that forgets it. */
-export function does<J extends Job>(job: J, handle: (app: App<Anything>, tx: Tx, body: Body<J>) => Promise<void> | void): Does {
+export function does<J extends Job>(
+  job: J,
+  handle: (app: App<Anything>, tx: Tx, body: Body<J>) => Promise<void> | void,
+): Does {
   return {
     job,
     async handle(app, tx, bodies) {
@@ -98,7 +110,10 @@ export function does<J extends Job>(job: J, handle: (app: App<Anything>, tx: Tx,
 }
 
 /** Like `does`, in sets: many jobs that are due at once are one transaction. */
-export function doesMany<J extends Job>(job: J, handle: (app: App<Anything>, tx: Tx, bodies: Body<J>[]) => Promise<void>): Does {
+export function doesMany<J extends Job>(
+  job: J,
+  handle: (app: App<Anything>, tx: Tx, bodies: Body<J>[]) => Promise<void>,
+): Does {
   return { job, handle };
 }
 

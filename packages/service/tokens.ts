@@ -47,14 +47,22 @@ export interface SigningKey {
 export async function generateSigningKey(kid: string): Promise<SigningKey> {
   const pair = await generateKeyPair(ALGORITHM, { extractable: true });
   const describe = { kid, alg: ALGORITHM, use: "sig" };
-  return { kid, publicJwk: { ...(await exportJWK(pair.publicKey)), ...describe }, privateJwk: { ...(await exportJWK(pair.privateKey)), ...describe } };
+  return {
+    kid,
+    publicJwk: { ...(await exportJWK(pair.publicKey)), ...describe },
+    privateJwk: { ...(await exportJWK(pair.privateKey)), ...describe },
+  };
 }
 
 export function generateServiceKey(id: string): Promise<SigningKey> {
   return generateSigningKey(`${SERVICE_KID}${id}`);
 }
 
-export async function signToken(key: SigningKey, claims: { userId: string; roles: Role[]; tokenId: string }, now: Date): Promise<{ token: string; expiresAt: Date }> {
+export async function signToken(
+  key: SigningKey,
+  claims: { userId: string; roles: Role[]; tokenId: string },
+  now: Date,
+): Promise<{ token: string; expiresAt: Date }> {
   const expiresAt = new Date(now.getTime() + ACCESS_TOKEN_MS);
   const token = await new SignJWT({ roles: claims.roles.map((role) => RoleSchema.value[role]?.name) })
     .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: key.kid })
@@ -98,16 +106,20 @@ export function createVerifier(fetchKeys: () => Promise<JSONWebKeySet>, clock: C
 
   async function check(token: string): Promise<Claims> {
     if (token.length > TOKEN_CHARS_MAX) throw unauthenticated("the access token is too long");
-    const { payload, protectedHeader } = await jwtVerify(token, async (header, jws) => (await keySet(header.kid ?? ""))(header, jws), {
-      algorithms: [ALGORITHM],
-      typ: TYPE,
-      issuer: ISSUER,
-      audience: AUDIENCE,
-      requiredClaims: ["sub", "exp", "iat"],
-      maxTokenAge: ACCESS_TOKEN_MS / 1_000,
-      clockTolerance: LEEWAY_S,
-      currentDate: clock.now(),
-    });
+    const { payload, protectedHeader } = await jwtVerify(
+      token,
+      async (header, jws) => (await keySet(header.kid ?? ""))(header, jws),
+      {
+        algorithms: [ALGORITHM],
+        typ: TYPE,
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        requiredClaims: ["sub", "exp", "iat"],
+        maxTokenAge: ACCESS_TOKEN_MS / 1_000,
+        clockTolerance: LEEWAY_S,
+        currentDate: clock.now(),
+      },
+    );
     return claimsOf(payload, protectedHeader.kid ?? "");
   }
 
@@ -117,7 +129,9 @@ export function createVerifier(fetchKeys: () => Promise<JSONWebKeySet>, clock: C
       if (known && known.expiresAt.getTime() + LEEWAY_S * 1_000 > clock.now().getTime()) return known;
       cache.delete(token);
       const claims = await check(token).catch((error: unknown) => {
-        throw error instanceof errors.JOSEError ? unauthenticated(`the access token is not valid: ${error.message}`) : error;
+        throw error instanceof errors.JOSEError
+          ? unauthenticated(`the access token is not valid: ${error.message}`)
+          : error;
       });
       // The oldest entry goes when the cache is full; Map keeps the order of insertion.
       if (cache.size >= CACHED_TOKENS_MAX) for (const oldest of cache.keys()) if (cache.delete(oldest)) break;
@@ -135,7 +149,8 @@ function claimsOf(payload: JWTPayload, kid: string): Claims {
   const names = payload["roles"];
   if (!Array.isArray(names) || !payload.sub || !payload.exp) throw unauthenticated("the access token lacks its claims");
   const roles = names.map(roleOf);
-  if (kid.startsWith(SERVICE_KID) !== roles.includes(Role.SERVICE)) throw unauthenticated("the access token claims a role its key may not give");
+  if (kid.startsWith(SERVICE_KID) !== roles.includes(Role.SERVICE))
+    throw unauthenticated("the access token claims a role its key may not give");
   return { userId: payload.sub, roles, expiresAt: new Date(payload.exp * 1_000) };
 }
 

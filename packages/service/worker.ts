@@ -36,6 +36,8 @@ const ERROR_CHARS_MAX = 1_000;
 export interface Worker {
   /** Something was enqueued: look now. */
   wake(): void;
+  /** Effects under way. */
+  busy(): number;
   close(): Promise<void>;
 }
 
@@ -43,19 +45,25 @@ export interface Worker {
 export function startWorker(app: App, works: Does[], hears: Hears[], jobs: Jobs): Worker {
   const handlers = new Map<string, Handler>();
   for (const { fact, handle } of hears) handlers.set(fact.type, { schema: fact.schema, handle });
-  for (const work of works) if ("handle" in work) handlers.set(work.job.type, { schema: work.job.schema, handle: work.handle });
+  for (const work of works)
+    if ("handle" in work) handlers.set(work.job.type, { schema: work.job.schema, handle: work.handle });
   const effects = new Map(works.flatMap((work) => ("perform" in work ? [[work.job.type, work] as const] : [])));
   const effectTypes = [...effects.keys()];
+
+  let performing = 0;
 
   const loops = [
     loop(app, false, () => doDue(app, handlers, effectTypes)),
     loop(app, true, () => sendOn(app, jobs)),
-    ...(effectTypes.length > 0 ? [loop(app, false, () => performDue(app, effects, effectTypes))] : []),
+    ...(effectTypes.length > 0
+      ? [loop(app, false, () => performDue(app, effects, effectTypes, (change) => (performing += change)))]
+      : []),
   ];
   return {
     wake: () => {
       for (const { bell } of loops) bell.ring();
     },
+    busy: () => performing,
     async close() {
       for (const { bell } of loops) bell.close();
       await Promise.all(loops.map(({ running }) => running));
@@ -126,14 +134,26 @@ async function handleRun(app: App, tx: Tx, handlers: Map<string, Handler>, rows:
   const handler = handlers.get(first.type);
   if (!handler) throw new ConnectError(`${app.service} has no handler for ${first.type}`, Code.InvalidArgument);
   const bodies = rows.map((row) => decode(handler.schema, row));
-  await span(`${first.kind} ${first.type}`, { "messaging.batch.message_count": rows.length }, () => handler.handle(app, tx, bodies));
+  await span(`${first.kind} ${first.type}`, { "messaging.batch.message_count": rows.length }, () =>
+    handler.handle(app, tx, bodies),
+  );
   app.metrics.messages.inc({ service: app.service, type: first.type, outcome: "done" }, rows.length);
 }
 
-async function performDue(app: App, effects: Map<string, DoesOutside>, types: string[]): Promise<boolean> {
-  const rows = await leaseEffects(app.sql, app.clock.now(), app.clock.soon(LEASE_MS), types, EFFECTS_AT_ONCE);
-  await Promise.all(rows.map((row) => performOne(app, effects.get(row.type), row)));
-  return rows.length > 0;
+async function performDue(
+  app: App,
+  effects: Map<string, DoesOutside>,
+  types: string[],
+  count: (change: number) => void,
+): Promise<boolean> {
+  count(1);
+  try {
+    const rows = await leaseEffects(app.sql, app.clock.now(), app.clock.soon(LEASE_MS), types, EFFECTS_AT_ONCE);
+    await Promise.all(rows.map((row) => performOne(app, effects.get(row.type), row)));
+    return rows.length > 0;
+  } finally {
+    count(-1);
+  }
 }
 
 async function performOne(app: App, work: DoesOutside | undefined, row: JobRow) {
@@ -143,7 +163,10 @@ async function performOne(app: App, work: DoesOutside | undefined, row: JobRow) 
     const body = decode(work.job.schema, row);
     await inContextOf(body, () =>
       span(`effect ${row.type}`, {}, async () => {
-        const result = await Promise.race([work.perform(app, body, { id: row.job_id, number: row.attempts }), overdue(row, deadline.signal)]);
+        const result = await Promise.race([
+          work.perform(app, body, { id: row.job_id, number: row.attempts }),
+          overdue(row, deadline.signal),
+        ]);
         await app.transact(async (tx) => {
           if (await finish(tx.sql, row)) await work.settle(app, tx, body, result);
         });
@@ -165,7 +188,13 @@ async function overdue(row: JobRow, done: AbortSignal): Promise<never> {
 }
 
 /** Puts a failed job back for a later try, or parks it after the last. */
-async function giveBack(app: App, row: JobRow, failure: Failure & { final: boolean }, error: unknown, work?: DoesOutside) {
+async function giveBack(
+  app: App,
+  row: JobRow,
+  failure: Failure & { final: boolean },
+  error: unknown,
+  work?: DoesOutside,
+) {
   const parked = failure.final || failure.attempts >= ATTEMPTS_MAX;
   await app.transact(async (tx) => {
     if (parked) {
@@ -177,7 +206,11 @@ async function giveBack(app: App, row: JobRow, failure: Failure & { final: boole
   const context = contextFrom(row.request_id, row.traceparent);
   app.log
     .with({ request_id: context.requestId, trace_id: context.traceId })
-    .error(parked ? "message.parked" : "message.retrying", error, { type: row.type, key: row.key, attempts: failure.attempts });
+    .error(parked ? "message.parked" : "message.retrying", error, {
+      type: row.type,
+      key: row.key,
+      attempts: failure.attempts,
+    });
   app.metrics.messages.inc({ service: app.service, type: row.type, outcome: parked ? "parked" : "retried" });
 }
 
@@ -187,7 +220,14 @@ async function sendOn(app: App, jobs: Jobs): Promise<boolean> {
     for (const [target, group] of Map.groupBy(rows, (row) => row.target ?? "")) {
       await jobs.send(
         target,
-        group.map(({ job_id, type, key, body, traceparent, request_id }) => ({ id: job_id, type, key, body, traceparent, requestId: request_id })),
+        group.map(({ job_id, type, key, body, traceparent, request_id }) => ({
+          id: job_id,
+          type,
+          key,
+          body,
+          traceparent,
+          requestId: request_id,
+        })),
       );
     }
     return rows.length > 0;
@@ -212,7 +252,11 @@ function decode(schema: DescMessage, row: JobRow): Message {
 /** What the code tells consumers: INVALID_ARGUMENT will never succeed; everything else may, later. */
 export function failureOf(error: unknown, attempts: number): Failure & { final: boolean } {
   const text = error instanceof Error ? error.message : String(error);
-  return { error: text.slice(0, ERROR_CHARS_MAX), attempts, final: error instanceof ConnectError && error.code === Code.InvalidArgument };
+  return {
+    error: text.slice(0, ERROR_CHARS_MAX),
+    attempts,
+    final: error instanceof ConnectError && error.code === Code.InvalidArgument,
+  };
 }
 
 function backoffMs(attempts: number): number {

@@ -43,10 +43,25 @@ export function createMetrics(): Metrics {
       labelNames: ["service", "type", "outcome"],
       registers,
     }),
-    published: new Counter({ name: "bodega_facts_published_total", help: "Facts published", labelNames: ["service"], registers }),
-    limited: new Counter({ name: "bodega_rate_limited_total", help: "Requests refused by a limit", labelNames: ["route"], registers }),
+    published: new Counter({
+      name: "bodega_facts_published_total",
+      help: "Facts published",
+      labelNames: ["service"],
+      registers,
+    }),
+    limited: new Counter({
+      name: "bodega_rate_limited_total",
+      help: "Requests refused by a limit",
+      labelNames: ["route"],
+      registers,
+    }),
     backlog: new Gauge({ name: "bodega_backlog", help: "Rows waiting", labelNames: ["service", "kind"], registers }),
-    moves: new Counter({ name: "bodega_moves_total", help: "State changes", labelNames: ["aggregate", "to"], registers }),
+    moves: new Counter({
+      name: "bodega_moves_total",
+      help: "State changes",
+      labelNames: ["aggregate", "to"],
+      registers,
+    }),
     onScrape: (collect) => collectors.push(collect),
     expose: async () => {
       await Promise.all(collectors.map((collect) => collect()));

@@ -1,4 +1,11 @@
-import { type Attributes, isSpanContextValid, ROOT_CONTEXT, SpanStatusCode, TraceFlags, trace } from "@opentelemetry/api";
+import {
+  type Attributes,
+  isSpanContextValid,
+  ROOT_CONTEXT,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from "@opentelemetry/api";
 import { type Context, currentContext, withContext } from "./context.ts";
 
 const tracer = trace.getTracer("bodega");

@@ -1,0 +1,119 @@
+import {
+  clone,
+  createFileRegistry,
+  createRegistry,
+  type DescFile,
+  type DescService,
+  type MessageInitShape,
+  type Registry,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { Code, type ConnectRouter, type ServiceImpl } from "@connectrpc/connect";
+import {
+  file_grpc_reflection_v1_reflection,
+  ServerReflection,
+  type ServerReflectionRequest,
+  type ServerReflectionResponseSchema,
+} from "../api/gen/grpc/reflection/v1/reflection_pb.ts";
+
+type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
+
+/** Tells generic clients such as buf curl and grpcurl what the server answers: https://grpc.io/docs/guides/reflection/ */
+export function routeReflection(router: ConnectRouter, services: DescService[]): void {
+  const alpha = alphaService();
+  const all = [...services, ServerReflection, alpha];
+  const registry = createRegistry(
+    ...new Map(all.flatMap(({ file }) => closure(file).map((each) => [each.name, each]))).values(),
+  );
+  const implementation: Partial<ServiceImpl<typeof ServerReflection>> = {
+    async *serverReflectionInfo(requests) {
+      for await (const request of requests) {
+        yield {
+          validHost: request.host,
+          originalRequest: request,
+          messageResponse: answer(request.messageRequest, registry, all),
+        };
+      }
+    },
+  };
+  router.service(ServerReflection, implementation);
+  router.service(alpha, implementation as Partial<ServiceImpl<DescService>>); // Its messages differ in their package's name only.
+}
+
+function answer(
+  request: ServerReflectionRequest["messageRequest"],
+  registry: Registry,
+  services: DescService[],
+): Answer {
+  switch (request.case) {
+    case "listServices":
+      return { case: "listServicesResponse", value: { service: services.map(({ typeName }) => ({ name: typeName })) } };
+    case "fileByFilename":
+      return files(fileNamed(request.value, services), `there is no file ${request.value}`);
+    case "fileContainingSymbol":
+      return files(fileOf(request.value, registry), `there is no symbol ${request.value}`);
+    case "fileContainingExtension": {
+      const { containingType, extensionNumber } = request.value;
+      const extended = registry.getMessage(containingType);
+      const extension = extended && registry.getExtensionFor(extended, extensionNumber);
+      return files(extension?.file, `there is no extension ${extensionNumber} of ${containingType}`);
+    }
+    case "allExtensionNumbersOfType": {
+      const numbers = Array.from(registry).flatMap((desc) =>
+        desc.kind === "extension" && desc.extendee.typeName === request.value ? [desc.number] : [],
+      );
+      return { case: "allExtensionNumbersResponse", value: { baseTypeName: request.value, extensionNumber: numbers } };
+    }
+    default:
+      return refusal(Code.InvalidArgument, "the request asks for nothing");
+  }
+}
+
+/** A file with everything it imports, so that one answer suffices. */
+function files(file: DescFile | undefined, missing: string): Answer {
+  if (!file) return refusal(Code.NotFound, missing);
+  return {
+    case: "fileDescriptorResponse",
+    value: { fileDescriptorProto: closure(file).map((each) => toBinary(FileDescriptorProtoSchema, each.proto)) },
+  };
+}
+
+function refusal(errorCode: Code, errorMessage: string): Answer {
+  return { case: "errorResponse", value: { errorCode, errorMessage } };
+}
+
+/** Names of methods, fields and enum values lead to what they are part of. */
+function fileOf(symbol: string, registry: Registry): DescFile | undefined {
+  for (let name = symbol; name; name = name.slice(0, Math.max(0, name.lastIndexOf(".")))) {
+    const found = registry.get(name);
+    if (found) return found.file;
+  }
+  return undefined;
+}
+
+function fileNamed(name: string, services: DescService[]): DescFile | undefined {
+  return services.flatMap(({ file }) => closure(file)).find(({ proto }) => proto.name === name);
+}
+
+function closure(file: DescFile, seen = new Set<string>()): DescFile[] {
+  if (seen.has(file.name)) return [];
+  seen.add(file.name);
+  return [file, ...file.dependencies.flatMap((each) => closure(each, seen))];
+}
+
+/** Older clients ask for v1alpha, the same under another package name. */
+function alphaService(): DescService {
+  const file = clone(FileDescriptorProtoSchema, file_grpc_reflection_v1_reflection.proto);
+  const rename = (name: string) => name.replace(/^\.grpc\.reflection\.v1\./, ".grpc.reflection.v1alpha.");
+  file.name = "grpc/reflection/v1alpha/reflection.proto";
+  file.package = "grpc.reflection.v1alpha";
+  for (const field of file.messageType.flatMap((message) => message.field)) field.typeName = rename(field.typeName);
+  for (const method of file.service.flatMap((service) => service.method)) {
+    method.inputType = rename(method.inputType);
+    method.outputType = rename(method.outputType);
+  }
+  const service = createFileRegistry(file, () => undefined).getService("grpc.reflection.v1alpha.ServerReflection");
+  if (!service) throw new Error(`the file ${file.name} must have a service ServerReflection`);
+  return service;
+}

@@ -1,0 +1,59 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { PaymentDeadline, SendPaymentReminder } from "../../packages/api/jobs.ts";
+import type { Body } from "../../packages/api/messages.ts";
+import type { App, Tx } from "../../packages/service/app.ts";
+import { notFound } from "../../packages/service/errors.ts";
+import { inContextOf } from "../../packages/telemetry/context.ts";
+import { cancelMany, complete } from "./move-order.ts";
+import { DEADLINES_MS, deadlineAt, EXPIRY_STEP, money, needsKitchen, type Order } from "./order.ts";
+import { lockOrders } from "./store.ts";
+
+const TIMER = { cause: "order.payment-deadline", actor: "timer" };
+
+/** The one timer of each order: reminds, arms itself for the next step, and at the end cancels what is unpaid and completes what needs no kitchen. */
+export async function checkDeadlines(app: App, tx: Tx, bodies: Body<typeof PaymentDeadline>[]): Promise<void> {
+  const orders = await lockOrders(
+    tx.sql,
+    bodies.map((body) => body.orderId),
+  );
+  const expired: { order: Order; body: object }[] = [];
+  for (const body of bodies) {
+    const order = orders.get(body.orderId);
+    if (!order) throw notFound("order", body.orderId);
+    const step = stepNow(order, app.clock.now(), body.step);
+    if (step === EXPIRY_STEP && order.status === "PENDING") expired.push({ order, body });
+    else await inContextOf(body, () => checkOne(app, tx, order, step));
+  }
+  if (expired.length > 0) await cancelMany(app, tx, expired, "EXPIRED", TIMER);
+}
+
+async function checkOne(app: App, tx: Tx, order: Order, step: number) {
+  if (order.status === "PENDING") {
+    remind(tx, order, step);
+    arm(tx, order, step + 1);
+  } else if (order.status === "PAID" && !needsKitchen(order)) {
+    if (step === EXPIRY_STEP) await complete(app, tx, order, TIMER);
+    else arm(tx, order, EXPIRY_STEP);
+  }
+}
+
+function remind(tx: Tx, order: Order, step: number) {
+  const { orderId, customerId, expiresAt } = order;
+  tx.enqueue(SendPaymentReminder, {
+    orderId,
+    customerId,
+    reminder: step + 1,
+    total: money(order, order.totalMinorUnits),
+    expiresAt: timestampFromDate(expiresAt),
+  });
+}
+
+function arm(tx: Tx, { orderId, createdAt }: Order, step: number) {
+  tx.enqueue(PaymentDeadline, { orderId, step }, { at: deadlineAt(createdAt, step) });
+}
+
+/** After an outage several steps may be over: only the newest counts, so nobody gets a burst of old reminders. */
+function stepNow({ createdAt }: Order, now: Date, armed: number): number {
+  const over = DEADLINES_MS.findLastIndex((_, step) => deadlineAt(createdAt, step) <= now);
+  return Math.max(over, armed);
+}

@@ -1,0 +1,96 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { OrderCancelled, OrderCompleted, OrderPaid } from "../../packages/api/facts.ts";
+import { CancelReason } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
+import { RefundCancelledOrder } from "../../packages/api/jobs.ts";
+import type { App, Tx } from "../../packages/service/app.ts";
+import { inContextOf } from "../../packages/telemetry/context.ts";
+import { illegalMove, lineMessages, MOVES, money, type Order, type Reason, type Status } from "./order.ts";
+import { insertMove, updateOrders } from "./store.ts";
+
+export interface Cause {
+  cause: string;
+  actor: string;
+}
+
+// The only code that changes an order's status. Callers hold the order's lock. Each move bumps the version, appends to the history and tells a fact.
+
+export async function pay(app: App, tx: Tx, order: Order, paymentId: string, why: Cause): Promise<Order> {
+  const now = app.clock.now();
+  const paid = await move(app, tx, order, { status: "PAID", paidAt: now, paymentId }, why);
+  tx.emit(OrderPaid, { ...facts(paid), lines: lineMessages(paid), paidAt: timestampFromDate(now) });
+  return paid;
+}
+
+export async function complete(app: App, tx: Tx, order: Order, why: Cause): Promise<Order> {
+  const now = app.clock.now();
+  const completed = await move(app, tx, order, { status: "COMPLETED", completedAt: now }, why);
+  tx.emit(OrderCompleted, { ...facts(completed), completedAt: timestampFromDate(now) });
+  return completed;
+}
+
+/** Cancels; what was paid is given back. */
+export async function cancel(app: App, tx: Tx, order: Order, reason: Reason, why: Cause): Promise<Order> {
+  const [cancelled] = await cancelMany(app, tx, [{ order, body: order }], reason, why);
+  if (!cancelled) throw new Error(`cancelling order ${order.orderId} gave no order`);
+  return cancelled;
+}
+
+/** Cancels a set in one statement: an expiry storm costs no more than its rows. `body` is the message that asked for it. */
+export async function cancelMany(
+  app: App,
+  tx: Tx,
+  asked: { order: Order; body: object }[],
+  reason: Reason,
+  why: Cause,
+): Promise<Order[]> {
+  const now = app.clock.now();
+  const cancelled = asked.map(({ order }) => {
+    const reservation = reason === "OUT_OF_STOCK" ? "REJECTED" : order.reservation;
+    return moved(order, { status: "CANCELLED", cancelledAt: now, cancelReason: reason, reservation });
+  });
+  await updateOrders(tx.sql, cancelled);
+  asked.forEach(({ order, body }, index) =>
+    inContextOf(body, () => {
+      const after = cancelled[index] ?? order;
+      tell(app, tx, order, after, why);
+      tx.emit(OrderCancelled, {
+        ...facts(after),
+        reason: CancelReason[reason],
+        wasPaid: order.status === "PAID",
+        cancelledAt: timestampFromDate(now),
+      });
+      const { orderId, paymentId } = order;
+      if (paymentId) tx.enqueue(RefundCancelledOrder, { paymentId, orderId, reason: "the order was cancelled" });
+    }),
+  );
+  return cancelled;
+}
+
+async function move(
+  app: App,
+  tx: Tx,
+  order: Order,
+  change: Partial<Order> & { status: Status },
+  why: Cause,
+): Promise<Order> {
+  const after = moved(order, change);
+  await updateOrders(tx.sql, [after]);
+  tell(app, tx, order, after, why);
+  return after;
+}
+
+function moved(order: Order, change: Partial<Order> & { status: Status }): Order {
+  if (!MOVES[order.status].includes(change.status)) throw illegalMove(order.orderId, order.status, change.status);
+  return { ...order, ...change, version: order.version + 1n };
+}
+
+function tell(app: App, tx: Tx, before: Order, after: Order, { cause, actor }: Cause) {
+  insertMove(tx, after, { from: before.status, to: after.status, cause, actor }, app.clock.now());
+  tx.changed(after.orderId);
+  app.metrics.moves.inc({ aggregate: "order", to: after.status });
+  app.log.info("order.moved", { order_id: after.orderId, from: before.status, to: after.status, cause });
+}
+
+function facts(order: Order) {
+  return { orderId: order.orderId, customerId: order.customerId, total: money(order, order.totalMinorUnits) };
+}

@@ -1,0 +1,25 @@
+import type { PaymentCaptured } from "../../packages/api/facts.ts";
+import { RefundCancelledOrder } from "../../packages/api/jobs.ts";
+import type { Body } from "../../packages/api/messages.ts";
+import type { App, Tx } from "../../packages/service/app.ts";
+import { notFound } from "../../packages/service/errors.ts";
+import { pay } from "./move-order.ts";
+import { lockOrders } from "./store.ts";
+
+/** Payment and expiry may meet here: whoever locks the order first while it is PENDING wins, and money that came too late goes back. */
+export async function onPaymentCaptured(
+  app: App,
+  tx: Tx,
+  { orderId, paymentId }: Body<typeof PaymentCaptured>,
+): Promise<void> {
+  const order = (await lockOrders(tx.sql, [orderId])).get(orderId);
+  if (!order) throw notFound("order", orderId);
+  if (order.paymentId === paymentId) return;
+  if (order.status === "PENDING") {
+    await pay(app, tx, order, paymentId, { cause: "payment.captured", actor: "payment" });
+    return;
+  }
+  app.log.warn("order.paid_too_late", { order_id: orderId, payment_id: paymentId, status: order.status });
+  const reason = order.status === "CANCELLED" ? "the order was already cancelled" : "the order was already paid";
+  tx.enqueue(RefundCancelledOrder, { paymentId, orderId, reason });
+}

@@ -1,0 +1,176 @@
+import { type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
+import { CancelReason, OrderStatus, Reservation } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
+import { invalidField, refused } from "../../packages/service/errors.ts";
+
+export type Status = "PENDING" | "PAID" | "COMPLETED" | "CANCELLED";
+export type Held = "AWAITING" | "RESERVED" | "REJECTED" | "RELEASED" | "COMMITTED";
+export type Reason = "OUT_OF_STOCK" | "EXPIRED" | "CUSTOMER" | "ADMIN";
+
+const HOUR_MS = 3_600_000;
+/** When an unpaid order is reminded, after it was placed; the last one is its end. */
+export const DEADLINES_MS = [4 * HOUR_MS, 12 * HOUR_MS, 22 * HOUR_MS, 24 * HOUR_MS] as const;
+export const EXPIRY_STEP = DEADLINES_MS.length - 1;
+const EXPIRY_MS = 24 * HOUR_MS;
+const QUANTITY_MAX = 1_000;
+const TOTAL_MINOR_UNITS_MAX = 10n ** 15n;
+
+/** Which states an order may move to; anything else is refused. */
+export const MOVES: Record<Status, readonly Status[]> = {
+  PENDING: ["PAID", "CANCELLED"],
+  PAID: ["COMPLETED", "CANCELLED"],
+  COMPLETED: [],
+  CANCELLED: [],
+};
+
+export interface Line {
+  productId: string;
+  name: string;
+  quantity: number;
+  unitPriceMinorUnits: bigint;
+  prepared: boolean;
+}
+
+export interface Order {
+  orderId: string;
+  customerId: string;
+  status: Status;
+  reservation: Held;
+  lines: Line[];
+  currencyCode: string;
+  totalMinorUnits: bigint;
+  createdAt: Date;
+  expiresAt: Date;
+  paidAt: Date | null;
+  paymentId: string | null;
+  cancelledAt: Date | null;
+  cancelReason: Reason | null;
+  completedAt: Date | null;
+  version: bigint;
+}
+
+export interface CatalogueEntry {
+  productId: string;
+  name: string;
+  currencyCode: string;
+  priceMinorUnits: bigint;
+  prepared: boolean;
+  archived: boolean;
+}
+
+/** Lines as the customer asked for them, merged per product and priced from the catalogue. Refuses what cannot be sold, by field. */
+export function priceLines(
+  catalogue: Map<string, CatalogueEntry>,
+  asked: { productId: string; quantity: number }[],
+): { lines: Line[]; currencyCode: string } {
+  const merged = new Map<string, Line>();
+  let currencyCode = "";
+  asked.forEach(({ productId, quantity }, index) => {
+    const entry = catalogue.get(productId);
+    if (!entry || entry.archived)
+      throw invalidField(`lines[${index}].product_id`, `product ${productId} is not for sale`);
+    if (currencyCode && entry.currencyCode !== currencyCode) {
+      throw invalidField(
+        `lines[${index}].product_id`,
+        `an order has one currency: this product is sold in ${entry.currencyCode}, the lines before in ${currencyCode}`,
+      );
+    }
+    currencyCode = entry.currencyCode;
+    const line = merged.get(productId);
+    const total = (line?.quantity ?? 0) + quantity;
+    if (total > QUANTITY_MAX)
+      throw invalidField(`lines[${index}].quantity`, `at most ${QUANTITY_MAX} of one product, not ${total}`);
+    merged.set(productId, {
+      productId,
+      name: entry.name,
+      quantity: total,
+      unitPriceMinorUnits: entry.priceMinorUnits,
+      prepared: entry.prepared,
+    });
+  });
+  return { lines: [...merged.values()], currencyCode };
+}
+
+export function newOrder(
+  orderId: string,
+  customerId: string,
+  { lines, currencyCode }: { lines: Line[]; currencyCode: string },
+  now: Date,
+): Order {
+  const totalMinorUnits = lines.reduce((sum, line) => sum + line.unitPriceMinorUnits * BigInt(line.quantity), 0n);
+  if (totalMinorUnits > TOTAL_MINOR_UNITS_MAX)
+    throw invalidField("lines", `the total of ${totalMinorUnits} is above ${TOTAL_MINOR_UNITS_MAX} minor units`);
+  return {
+    orderId,
+    customerId,
+    status: "PENDING",
+    reservation: "AWAITING",
+    lines,
+    currencyCode,
+    totalMinorUnits,
+    createdAt: now,
+    expiresAt: new Date(now.getTime() + EXPIRY_MS),
+    paidAt: null,
+    paymentId: null,
+    cancelledAt: null,
+    cancelReason: null,
+    completedAt: null,
+    version: 1n,
+  };
+}
+
+export function deadlineAt(createdAt: Date, step: number): Date {
+  const ms = DEADLINES_MS[step];
+  if (ms === undefined) throw new Error(`an order has ${DEADLINES_MS.length} deadlines, no step ${step}`);
+  return new Date(createdAt.getTime() + ms);
+}
+
+export function needsKitchen({ lines }: Pick<Order, "lines">): boolean {
+  return lines.some((line) => line.prepared);
+}
+
+export function illegalMove(orderId: string, from: Status, to: Status) {
+  const allowed = MOVES[from].length > 0 ? `may become ${MOVES[from].join(" or ")}` : "is final";
+  return refused(Code.FailedPrecondition, "ILLEGAL_MOVE", `order ${orderId} is ${from}, which ${allowed}, not ${to}`);
+}
+
+/** The order as clients see it. */
+export function orderMessage(order: Order) {
+  return {
+    orderId: order.orderId,
+    customerId: order.customerId,
+    status: OrderStatus[order.status],
+    lines: lineMessages(order),
+    total: money(order, order.totalMinorUnits),
+    reservation: Reservation[order.reservation],
+    createdAt: timestampFromDate(order.createdAt),
+    expiresAt: timestampFromDate(order.expiresAt),
+    ...timestamps({ paidAt: order.paidAt, cancelledAt: order.cancelledAt, completedAt: order.completedAt }),
+    cancelReason: order.cancelReason ? CancelReason[order.cancelReason] : CancelReason.UNSPECIFIED,
+    version: order.version,
+  };
+}
+
+export function lineMessages(order: Pick<Order, "lines" | "currencyCode">) {
+  return order.lines.map(({ productId, name, quantity, unitPriceMinorUnits, prepared }) => ({
+    productId,
+    name,
+    quantity,
+    unitPrice: money(order, unitPriceMinorUnits),
+    prepared,
+  }));
+}
+
+export function money({ currencyCode }: Pick<Order, "currencyCode">, minorUnits: bigint) {
+  return { currencyCode, minorUnits };
+}
+
+/** Only the times that are set: an unset field is left out of a message. */
+function timestamps<K extends string>(times: Record<K, Date | null>): Partial<Record<K, Timestamp>> {
+  const set: Partial<Record<K, Timestamp>> = {};
+  for (const name in times) {
+    const time = times[name];
+    if (time) set[name] = timestampFromDate(time);
+  }
+  return set;
+}

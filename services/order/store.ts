@@ -1,0 +1,238 @@
+import type { Sql } from "../../packages/database/database.ts";
+import { bucketOf, bucketOfCustomer } from "../../packages/database/ids.ts";
+import type { Recording, Tx } from "../../packages/service/app.ts";
+import { currentContext } from "../../packages/telemetry/context.ts";
+import type { CatalogueEntry, Held, Line, Order, Reason, Status } from "./order.ts";
+
+// Every SQL statement of this service. Each statement on an order names its bucket.
+
+export function insertOrder(tx: Recording, order: Order, needsKitchen: boolean): void {
+  const bucket = bucketOf(order.orderId);
+  tx.insert("orders", {
+    bucket,
+    order_id: order.orderId,
+    customer_id: order.customerId,
+    status: order.status,
+    reservation: order.reservation,
+    currency_code: order.currencyCode,
+    total_minor_units: order.totalMinorUnits,
+    needs_kitchen: needsKitchen,
+    created_at: order.createdAt,
+    expires_at: order.expiresAt,
+    version: order.version,
+  });
+  order.lines.forEach((line, index) => {
+    tx.insert("order_lines", {
+      bucket,
+      order_id: order.orderId,
+      line: index,
+      product_id: line.productId,
+      name: line.name,
+      quantity: line.quantity,
+      unit_price_minor_units: line.unitPriceMinorUnits,
+      prepared: line.prepared,
+    });
+  });
+}
+
+export interface Move {
+  from: Status | null;
+  to: Status;
+  /** The RPC, fact or job that made it. */
+  cause: string;
+  /** A user id, or a service. */
+  actor: string;
+}
+
+export function insertMove(
+  tx: Recording,
+  { orderId, version }: Pick<Order, "orderId" | "version">,
+  { from, to, cause, actor }: Move,
+  at: Date,
+): void {
+  tx.insert("order_history", {
+    bucket: bucketOf(orderId),
+    order_id: orderId,
+    version,
+    from_status: from,
+    to_status: to,
+    cause,
+    actor,
+    trace_id: currentContext()?.traceId ?? "",
+    at,
+  });
+}
+
+interface OrderRow {
+  order_id: string;
+  customer_id: string;
+  status: Status;
+  reservation: Held;
+  currency_code: string;
+  total_minor_units: bigint;
+  created_at: Date;
+  expires_at: Date;
+  paid_at: Date | null;
+  payment_id: string | null;
+  cancelled_at: Date | null;
+  cancel_reason: Reason | null;
+  completed_at: Date | null;
+  version: bigint;
+  lines: LineRow[] | null;
+}
+
+interface LineRow {
+  product_id: string;
+  name: string;
+  quantity: number;
+  unit_price_minor_units: number | string;
+  prepared: boolean;
+}
+
+/** `customerId` null: whoever it belongs to. */
+export async function findOrder(sql: Sql, orderId: string, customerId: string | null): Promise<Order | null> {
+  const bucket = bucketOf(orderId);
+  const rows = await sql<OrderRow[]>`
+    select o.*, ${linesOf(sql)} as lines from orders o
+    where o.bucket = ${bucket} and o.order_id = ${orderId} and (${customerId}::uuid is null or o.customer_id = ${customerId})`;
+  return rows[0] ? orderFrom(rows[0]) : null;
+}
+
+/** Locks orders in the order of their ids, so that two sets never wait for each other. */
+export async function lockOrders(sql: Sql, orderIds: string[]): Promise<Map<string, Order>> {
+  const rows = await sql<OrderRow[]>`
+    select o.*, ${linesOf(sql)} as lines from orders o
+    where (o.bucket, o.order_id) in (select bucket, order_id from unnest(${orderIds.map(bucketOf)}::smallint[], ${orderIds}::uuid[]) as k(bucket, order_id))
+    order by o.order_id for update of o`;
+  return new Map(rows.map((row) => [row.order_id, orderFrom(row)]));
+}
+
+export interface Filter {
+  /** Null: everybody's. */
+  customerId: string | null;
+  status: Status | null;
+  /** Orders before this id, newest first. */
+  before: string | null;
+}
+
+export async function listOrders(sql: Sql, { customerId, status, before }: Filter, rowsMax: number): Promise<Order[]> {
+  const bucket = customerId ? bucketOfCustomer(customerId) : null;
+  const rows = await sql<OrderRow[]>`
+    select o.*, ${linesOf(sql)} as lines from orders o
+    where (${bucket}::smallint is null or o.bucket = ${bucket}) and (${customerId}::uuid is null or o.customer_id = ${customerId})
+      and (${status}::text is null or o.status = ${status}) and (${before}::uuid is null or o.order_id < ${before})
+    order by o.order_id desc limit ${rowsMax}`;
+  return rows.map(orderFrom);
+}
+
+/** Writes what an order has become. The caller holds its lock and has checked the move. */
+export async function updateOrders(sql: Sql, orders: Order[]): Promise<void> {
+  const rows = orders.map((order) => ({
+    bucket: bucketOf(order.orderId),
+    order_id: order.orderId,
+    status: order.status,
+    reservation: order.reservation,
+    paid_at: order.paidAt,
+    payment_id: order.paymentId,
+    cancelled_at: order.cancelledAt,
+    cancel_reason: order.cancelReason,
+    completed_at: order.completedAt,
+    version: Number(order.version),
+  }));
+  const updated = await sql`
+    update orders o set status = n.status, reservation = n.reservation, paid_at = n.paid_at, payment_id = n.payment_id, cancelled_at = n.cancelled_at,
+      cancel_reason = n.cancel_reason, completed_at = n.completed_at, version = n.version
+    from json_populate_recordset(null::orders, ${JSON.stringify(rows)}::text::json) n
+    where o.bucket = n.bucket and o.order_id = n.order_id and o.version = n.version - 1`;
+  if (updated.count !== orders.length)
+    throw new Error(`updated ${updated.count} of ${orders.length} orders: one changed under its lock`);
+}
+
+export interface HistoryRow {
+  from_status: Status | null;
+  to_status: Status;
+  cause: string;
+  actor: string;
+  trace_id: string;
+  at: Date;
+}
+
+export function listHistory(sql: Sql, orderId: string): Promise<HistoryRow[]> {
+  return sql<HistoryRow[]>`
+    select from_status, to_status, cause, actor, trace_id, at from order_history
+    where bucket = ${bucketOf(orderId)} and order_id = ${orderId} order by version`;
+}
+
+export async function findCatalogue(sql: Sql, productIds: string[]): Promise<CatalogueEntry[]> {
+  const rows = await sql<CatalogueRow[]>`select * from catalogue where product_id = any(${productIds})`;
+  return rows.map((row) => ({
+    productId: row.product_id,
+    name: row.name,
+    currencyCode: row.currency_code,
+    priceMinorUnits: row.price_minor_units,
+    prepared: row.prepared,
+    archived: row.archived,
+  }));
+}
+
+interface CatalogueRow {
+  product_id: string;
+  name: string;
+  currency_code: string;
+  price_minor_units: bigint;
+  prepared: boolean;
+  archived: boolean;
+}
+
+/** Takes a product's newer version; an older one changes nothing. */
+export async function putProduct({ sql }: Pick<Tx, "sql">, entry: CatalogueEntry, version: bigint): Promise<void> {
+  await sql`
+    insert into catalogue (product_id, name, currency_code, price_minor_units, prepared, archived, version)
+    values (${entry.productId}, ${entry.name}, ${entry.currencyCode}, ${entry.priceMinorUnits}, ${entry.prepared}, ${entry.archived}, ${version})
+    on conflict (product_id) do update set name = excluded.name, currency_code = excluded.currency_code, price_minor_units = excluded.price_minor_units,
+      prepared = excluded.prepared, archived = excluded.archived, version = excluded.version
+    where catalogue.version < excluded.version`;
+}
+
+export async function archiveProduct({ sql }: Pick<Tx, "sql">, productId: string, version: bigint): Promise<boolean> {
+  const rows =
+    await sql`update catalogue set archived = true, version = ${version} where product_id = ${productId} and version < ${version} returning product_id`;
+  if (rows.length > 0) return true;
+  const [known] = await sql`select from catalogue where product_id = ${productId}`;
+  return known !== undefined;
+}
+
+function linesOf(sql: Sql) {
+  return sql`(select json_agg(l order by l.line) from order_lines l where l.bucket = o.bucket and l.order_id = o.order_id)`;
+}
+
+function orderFrom(row: OrderRow): Order {
+  return {
+    orderId: row.order_id,
+    customerId: row.customer_id,
+    status: row.status,
+    reservation: row.reservation,
+    lines: (row.lines ?? []).map(lineFrom),
+    currencyCode: row.currency_code,
+    totalMinorUnits: row.total_minor_units,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    paidAt: row.paid_at,
+    paymentId: row.payment_id,
+    cancelledAt: row.cancelled_at,
+    cancelReason: row.cancel_reason,
+    completedAt: row.completed_at,
+    version: row.version,
+  };
+}
+
+function lineFrom(row: LineRow): Line {
+  return {
+    productId: row.product_id,
+    name: row.name,
+    quantity: row.quantity,
+    // JSON numbers: prices are far below 2^53.
+    unitPriceMinorUnits: BigInt(row.unit_price_minor_units),
+    prepared: row.prepared,
+  };
+}

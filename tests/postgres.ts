@@ -1,0 +1,24 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
+
+let started: Promise<string> | undefined;
+
+/** The URL of one PostgreSQL for all tests of this process; it ends with the process. TEST_DATABASE_URL names another. */
+export function testPostgres(): Promise<string> {
+  const given = process.env["TEST_DATABASE_URL"];
+  started ??= given ? Promise.resolve(given) : start();
+  return started;
+}
+
+async function start(): Promise<string> {
+  const dataDir = mkdtempSync(join(tmpdir(), "bodega-test-"));
+  const server = await startEmbeddedPostgres({ dataDir, durable: false, log: () => {} });
+  process.on("exit", () => {
+    const pid = Number(readFileSync(join(dataDir, "postgres", "postmaster.pid"), "utf8").split("\n")[0]);
+    process.kill(pid, "SIGQUIT");
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  return server.url;
+}

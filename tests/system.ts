@@ -1,0 +1,188 @@
+import type { DescService } from "@bufbuild/protobuf";
+import { type Client, createClient, createRouterTransport, type Interceptor } from "@connectrpc/connect";
+import { Role } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
+import { openDatabase } from "../packages/database/database.ts";
+import type { App } from "../packages/service/app.ts";
+import { type DrivenClock, drivenClock } from "../packages/service/clock.ts";
+import { type Random, systemRandom } from "../packages/service/random.ts";
+import { route } from "../packages/service/rpc.ts";
+import type { Running } from "../packages/service/runtime.ts";
+import { generateSigningKey, signToken } from "../packages/service/tokens.ts";
+import { createLog, jsonLine, type Line } from "../packages/telemetry/log.ts";
+import { createMetrics } from "../packages/telemetry/metrics.ts";
+import { loadServices, SERVICE_NAMES } from "../services/all.ts";
+import { type Platform, startPlatform } from "../services/platform.ts";
+import { testPostgres } from "./postgres.ts";
+
+export interface User {
+  userId: string;
+  roles: Role[];
+}
+
+/** All services, or some, in this process, on fresh databases and a clock that only the test moves. */
+export interface System {
+  clock: DrivenClock;
+  random: Random;
+  platform: Platform;
+  /** Log lines so far. */
+  lines: Line[];
+  /** A typed client in a user's name. */
+  as<S extends DescService>(who: "anonymous" | "admin" | "kitchen" | User, service: S): Client<S>;
+  token(who: User): Promise<string>;
+  newCustomer(): User;
+  admin: User;
+  app(service: string): App;
+  /** Resolves when nothing is on its way: outboxes empty, facts and jobs delivered, due jobs done. Retries are waited for by moving the clock. */
+  settle(): Promise<void>;
+  /** Moves the clock, then settles. */
+  advance(ms: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface SystemOptions {
+  /** Names of the services to run; all by default. */
+  services?: string[];
+  /** Environment variables for the services' configuration. */
+  env?: Record<string, string>;
+  relay?: "wal" | "poll";
+}
+
+const ENVIRONMENT = {
+  DEMO: "off",
+  KITCHEN_STAFF: "off",
+  ADMIN_EMAIL: "admin@bodega.test",
+  ADMIN_PASSWORD: "correct horse battery",
+};
+const START = new Date("2026-01-05T08:00:00Z");
+let systems = 0;
+
+export async function startSystem(options: SystemOptions = {}): Promise<System> {
+  const databaseUrl = await testPostgres();
+  const clock = drivenClock(START);
+  const random = systemRandom(clock);
+  const lines: Line[] = [];
+  const databasePrefix = `t${process.pid}_${systems++}`;
+  const log = createLog((line) => {
+    lines.push(line);
+    if (process.env["LOG"]) process.stderr.write(jsonLine(line));
+  });
+  const services = await loadServices(options.services ?? SERVICE_NAMES, { ...ENVIRONMENT, ...options.env });
+  const key = await generateSigningKey("test");
+  const platform = await startPlatform({
+    services,
+    trustedKeys: [key.publicJwk],
+    databaseUrl,
+    databasePrefix,
+    secret: "test",
+    relay: options.relay ?? "poll",
+    clock,
+    securityClock: clock,
+    random,
+    log,
+    metrics: createMetrics(),
+  });
+  const admin = { userId: random.id(), roles: [Role.ADMIN, Role.CUSTOMER] };
+  const kitchen = { userId: random.id(), roles: [Role.KITCHEN] };
+  const token = async (who: User) => (await signToken(key, { ...who, tokenId: random.id() }, clock.now())).token;
+  const runningOf = (typeName: string) =>
+    platform.services.find(({ rpcs }) => rpcs.some(({ method }) => method.parent.typeName === typeName));
+
+  function as<S extends DescService>(who: "anonymous" | "admin" | "kitchen" | User, service: S): Client<S> {
+    const user = who === "admin" ? admin : who === "kitchen" ? kitchen : who;
+    const bearer: Interceptor = (next) => async (req) => {
+      if (user !== "anonymous") req.header.set("authorization", `Bearer ${await token(user)}`);
+      return next(req);
+    };
+    const running = runningOf(service.typeName);
+    if (!running) throw new Error(`${service.typeName} does not run in this system`);
+    return createClient(
+      service,
+      createRouterTransport((router) => route(router, running.rpcs), { transport: { interceptors: [bearer] } }),
+    );
+  }
+
+  const settle = () => settled(platform, clock);
+  return {
+    clock,
+    random,
+    platform,
+    lines,
+    as,
+    token,
+    admin,
+    newCustomer: () => ({ userId: random.id(), roles: [Role.CUSTOMER] }),
+    app(service) {
+      const running = platform.services.find(({ name }) => name === service);
+      if (!running) throw new Error(`${service} does not run in this system`);
+      return running.app;
+    },
+    settle,
+    async advance(ms) {
+      clock.advance(ms);
+      await settle();
+    },
+    async close() {
+      await platform.close();
+      await dropDatabases(databaseUrl, databasePrefix);
+    },
+  };
+}
+
+const RETRY_HORIZON_MS = 60_000;
+const ROUNDS_MAX = 2_000;
+
+async function settled(platform: Platform, clock: DrivenClock): Promise<void> {
+  let quiet = 0;
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const busy = await waiting(platform);
+    quiet = busy === 0 ? quiet + 1 : 0;
+    if (quiet >= 2) {
+      const retry = await nextRetry(platform.services, clock);
+      if (retry === null) return;
+      clock.advance(retry);
+      quiet = 0;
+    }
+    await Bun.sleep(busy === 0 ? 1 : 3);
+  }
+  throw new Error(
+    `the system did not come to rest: ${JSON.stringify(await Promise.all(platform.services.map(async (each) => [each.name, await each.backlog(), each.busy()])), (_, value) => (typeof value === "bigint" ? Number(value) : value))}`,
+  );
+}
+
+async function waiting({ services, events, jobs }: Platform): Promise<number> {
+  const counts = await Promise.all(
+    services.map(async (running) => {
+      const { outbox, due } = await running.backlog();
+      return Number(outbox + due) + running.busy();
+    }),
+  );
+  return counts.reduce((sum, count) => sum + count, 0) + (await events.undelivered()) + (await jobs.undelivered());
+}
+
+/** Milliseconds until the next job that failed before is tried again; null when there is none. */
+async function nextRetry(services: Running[], clock: DrivenClock): Promise<number | null> {
+  const dues = await Promise.all(
+    services.map(async ({ app }) => {
+      const [row] = await app.sql<{ at: Date | null }[]>`select min(due_at) as at from jobs where attempts > 0`;
+      return row?.at?.getTime() ?? Number.POSITIVE_INFINITY;
+    }),
+  );
+  const ms = Math.min(...dues) - clock.now().getTime();
+  return ms <= RETRY_HORIZON_MS ? Math.max(ms, 1) : null;
+}
+
+async function dropDatabases(url: string, prefix: string) {
+  const admin = openDatabase(url, "cleanup");
+  const slots = await admin.sql<
+    { slot_name: string }[]
+  >`select slot_name from pg_replication_slots where database like ${`${prefix}_%`}`;
+  for (const { slot_name } of slots) await admin.sql`select pg_drop_replication_slot(${slot_name})`;
+  const rows = await admin.sql<
+    { datname: string }[]
+  >`select datname from pg_database where datname like ${`${prefix}_%`}`;
+  for (const { datname } of rows) {
+    await admin.sql.unsafe(`drop database ${datname} with (force)`);
+    await admin.sql.unsafe(`drop role ${datname}`);
+  }
+  await admin.close();
+}
