@@ -119,7 +119,7 @@ const PLANTED: Record<
     good: [
       ["services/order/store.ts", "sql`select * from orders where bucket = ${b} and order_id = ${id}`"],
       ["services/order/store.ts", "sql`select * from orders ${sql`where bucket = ${b}`}`; sql`and total > 0`"],
-      ["services/order/store.ts", "sql`select * from catalogue where product_id = ${id}`"],
+      ["services/order/store.ts", "sql`insert into catalogue values (${id}) on conflict do update set name = ${name}`"],
       ["services/stock/store.ts", "sql`select * from stock`"],
     ],
   },

@@ -157,7 +157,7 @@ export function focused(file: File): Finding[] {
 export function bucketed(file: File): Finding[] {
   if (!/^services\/order\/.*\.ts$/.test(file.path) || isTest(file.path)) return [];
   const tables = (text: string) =>
-    Array.from(text.matchAll(/\b(?:from|into|update|join)\s+(\w+)/gi), (match) => match[1]);
+    Array.from(text.matchAll(/\b(?:from|into|update|join)\s+(?!set\b)(\w+)/gi), (match) => match[1]);
   return statementsOf(file)
     .filter(({ text }) => /^\s*(?:select|insert|update|delete|with|merge)\b/i.test(text) && !/\bbucket\b/i.test(text))
     .filter(({ text }) => tables(text).some((table) => table !== "catalogue"))
