@@ -161,8 +161,8 @@ async function answerUnary(
     headers.get("accept-encoding"),
     "accept-encoding",
   );
-  const context =
-    timeout.timeoutMs === undefined ? contextOf(method, req) : limitedContext(method, req, timeout.timeoutMs);
+  const limited = timeout.timeoutMs === undefined ? undefined : limitedContext(method, req, timeout.timeoutMs);
+  const context = limited ?? contextOf(method, req);
   const { responseHeader, responseTrailer } = context;
   responseHeader.set("content-type", json ? "application/json" : "application/proto");
   let status = 200;
@@ -174,7 +174,7 @@ async function answerUnary(
     const sent = await readBody(req, options.readMaxBytes);
     const bytes = compression.request ? await compression.request.decompress(sent, options.readMaxBytes) : sent;
     const answered = implementation(decode(method, bytes, json, options), context);
-    const reply = await ("abort" in context ? unlessAborted(context.signal, answered) : answered);
+    const reply = await (limited ? unlessAborted(limited.signal, answered) : answered);
     body = json
       ? encoder.encode(toJsonString(method.output, reply, options.jsonOptions))
       : toBinary(method.output, reply);
@@ -185,7 +185,7 @@ async function answerUnary(
     mergeNonProtocolHeaders(responseHeader, refusal.metadata);
     body = errorToJsonBytes(refusal, options.jsonOptions) as Uint8Array<ArrayBuffer>; // A TextEncoder made it.
   } finally {
-    if ("abort" in context) context.abort();
+    limited?.abort();
   }
   if (compression.response && body.byteLength >= COMPRESS_BYTES_MIN) {
     body = await compression.response.compress(body);
@@ -247,7 +247,7 @@ export async function unlessAborted<T>(signal: AbortSignal, answer: T | Promise<
 export async function readBody(req: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
   const declared = req.headers.get("content-length");
   if (declared !== null && Number(declared) > bytesMax) throw tooLarge(bytesMax);
-  if (declared !== null || !req.body) return req.bytes();
+  if (declared !== null || !req.body) return new Uint8Array(await req.arrayBuffer());
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of req.body) {
@@ -255,7 +255,7 @@ export async function readBody(req: Request, bytesMax: number): Promise<Uint8Arr
     if (size > bytesMax) throw tooLarge(bytesMax);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks);
+  return new Uint8Array(Buffer.concat(chunks));
 }
 
 function tooLarge(bytesMax: number): ConnectError {

@@ -6,8 +6,8 @@ import * as jobs from "../api/jobs.ts";
 import type { Fact, Job } from "../api/messages.ts";
 import { discardParked, listParked, type ParkedRow, replayParked } from "../database/parked.ts";
 import type { App } from "./app.ts";
+import { readBacklog } from "./backlog.ts";
 import { invalidField } from "./errors.ts";
-import { readBacklog } from "./runtime.ts";
 import { answers } from "./service.ts";
 import { VERSION } from "./version.ts";
 

@@ -2,9 +2,8 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { createBatcher } from "../database/batch.ts";
 import type { Database } from "../database/database.ts";
-import { jobsBacklog } from "../database/jobs.ts";
 import { migrate } from "../database/migrate.ts";
-import { type OutboxRow, outboxBacklog } from "../database/outbox.ts";
+import type { OutboxRow } from "../database/outbox.ts";
 import { type Relay, startPollRelay } from "../database/relay.ts";
 import { type Recorded, type Recorder, record, type Tx, write } from "../database/story.ts";
 import { startWalRelay } from "../database/wal.ts";
@@ -15,6 +14,7 @@ import { contextHeaders, currentContext } from "../telemetry/context.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { App } from "./app.ts";
+import { type Backlog, readBacklog } from "./backlog.ts";
 import type { Caller } from "./caller.ts";
 import type { Clock } from "./clock.ts";
 import { createMaintenance } from "./maintenance.ts";
@@ -61,15 +61,6 @@ export interface Running {
   /** Calls to the outside world under way. */
   busy(): number;
   close(): Promise<void>;
-}
-
-export interface Backlog {
-  outbox: bigint;
-  outboxOldest: Date | null;
-  due: bigint;
-  dueOldest: Date | null;
-  scheduled: bigint;
-  parked: bigint;
 }
 
 /** Migrates the service's database and binds its handlers to the ports. */
@@ -204,17 +195,5 @@ function factMessage(service: string, row: OutboxRow): FactMessage {
     body: row.payload,
     traceparent: row.traceparent,
     requestId: row.request_id,
-  };
-}
-
-export async function readBacklog(app: App): Promise<Backlog> {
-  const [outbox, jobs] = await Promise.all([outboxBacklog(app.sql), jobsBacklog(app.sql, app.clock.now())]);
-  return {
-    outbox: outbox.depth,
-    outboxOldest: outbox.oldest,
-    due: jobs.due,
-    dueOldest: jobs.oldest,
-    scheduled: jobs.scheduled,
-    parked: jobs.parked,
   };
 }

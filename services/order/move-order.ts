@@ -49,7 +49,7 @@ export async function cancelMany(
     return moved(order, { status: "CANCELLED", cancelledAt: now, cancelReason: reason, reservation });
   });
   await updateOrders(tx.sql, cancelled);
-  asked.forEach(({ order, body }, index) =>
+  asked.forEach(({ order, body }, index) => {
     inContextOf(body, () => {
       const after = cancelled[index] ?? order;
       tell(app, tx, order, after, why);
@@ -61,8 +61,8 @@ export async function cancelMany(
       });
       const { orderId, paymentId } = order;
       if (paymentId) tx.enqueue(RefundCancelledOrder, { paymentId, orderId, reason: "the order was cancelled" });
-    }),
-  );
+    });
+  });
   return cancelled;
 }
 
