@@ -1,10 +1,13 @@
 import {
+  create,
+  type DescMessage,
   type DescMethod,
   fromBinary,
   fromJsonString,
   type JsonReadOptions,
   type JsonWriteOptions,
   type Message,
+  type MessageInitShape,
   toBinary,
   toJsonString,
 } from "@bufbuild/protobuf";
@@ -26,7 +29,6 @@ import {
 } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
-import { refused } from "./errors.ts";
 import { type Rpc, route } from "./rpc.ts";
 
 export interface ServeOptions {
@@ -85,7 +87,10 @@ export function pathOf(url: string): string {
   return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }
 
-type UnaryImplementation = (request: Message, context: HandlerContext) => Message | Promise<Message>;
+type UnaryImplementation = (
+  request: Message,
+  context: HandlerContext,
+) => MessageInitShape<DescMessage> | Promise<MessageInitShape<DescMessage>>;
 
 /** A router that also tells which functions answer unary methods: its handlers hide them. */
 function remembering(router: ConnectRouter, unary: Map<DescMethod, UnaryImplementation>): ConnectRouter {
@@ -174,7 +179,7 @@ async function answerUnary(
     const sent = await readBody(req, options.readMaxBytes);
     const bytes = compression.request ? await compression.request.decompress(sent, options.readMaxBytes) : sent;
     const answered = implementation(decode(method, bytes, json, options), context);
-    const reply = await (limited ? unlessAborted(limited.signal, answered) : answered);
+    const reply = create(method.output, await (limited ? unlessAborted(limited.signal, answered) : answered));
     body = json
       ? encoder.encode(toJsonString(method.output, reply, options.jsonOptions))
       : toBinary(method.output, reply);
@@ -259,7 +264,7 @@ export async function readBody(req: Request, bytesMax: number): Promise<Uint8Arr
 }
 
 function tooLarge(bytesMax: number): ConnectError {
-  return refused(Code.ResourceExhausted, "BODY_TOO_LARGE", `the message is larger than ${bytesMax} bytes`);
+  return new ConnectError(`the message is larger than ${bytesMax} bytes`, Code.ResourceExhausted);
 }
 
 function decode(
@@ -281,7 +286,7 @@ function decode(
 
 /** The refusal of a body that is not what its content type says. */
 export function malformed(error: unknown): ConnectError {
-  return refused(Code.InvalidArgument, "MALFORMED_BODY", error instanceof Error ? error.message : String(error));
+  return ConnectError.from(error, Code.InvalidArgument);
 }
 
 /** Refuses JSON that is nested so deep that reading it could end the stack. */
