@@ -49,7 +49,7 @@ export function createBatcher(sql: Sql): Batcher {
   async function flush(stories: Waiting[]) {
     try {
       const fresh = await writeStories(sql, stories);
-      stories.forEach((story, index) => story.resolve(fresh.has(index)));
+      for (const [index, story] of stories.entries()) story.resolve(fresh.has(index));
     } catch (error) {
       const [only] = stories;
       if (stories.length === 1) only?.reject(error);

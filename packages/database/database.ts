@@ -28,6 +28,8 @@ export interface Database {
 
 export interface Session {
   sql: Sql;
+  /** The connection was closed, and with it the session's locks. */
+  lost(): boolean;
   close(): Promise<void>;
 }
 
@@ -48,14 +50,17 @@ export function openDatabase(url: string, name: string): Database {
     // postgres.js types a transaction's sql apart from the pool's; at run time it answers the same calls.
     transaction: (work) => sql.begin((tx) => work(tx as unknown as Sql)) as Promise<never>,
     session() {
-      const own = connect(url, `${name}-session`, 1);
-      return { sql: own, close: () => own.end({ timeout: CLOSE_TIMEOUT_S }) };
+      let lost = false;
+      const own = connect(url, `${name}-session`, 1, () => {
+        lost = true;
+      });
+      return { sql: own, lost: () => lost, close: () => own.end({ timeout: CLOSE_TIMEOUT_S }) };
     },
     close: () => sql.end({ timeout: CLOSE_TIMEOUT_S }),
   };
 }
 
-function connect(url: string, name: string, max: number): Sql {
+function connect(url: string, name: string, max: number, onclose?: () => void): Sql {
   return postgres(url, {
     max,
     idle_timeout: max === 1 ? 0 : IDLE_S,
@@ -63,6 +68,7 @@ function connect(url: string, name: string, max: number): Sql {
     max_lifetime: null,
     backoff,
     onnotice: () => {},
+    ...(onclose && { onclose }),
     types: { bigint: postgres.BigInt },
     connection: {
       application_name: `bodega-${name}`,

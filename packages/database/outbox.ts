@@ -22,8 +22,8 @@ export async function takeOutbox(sql: Sql, rowsMax: number): Promise<OutboxRow[]
 }
 
 /** Drops facts that a write-ahead-log relay has published. */
-export async function pruneOutbox(sql: Sql, upTo: bigint): Promise<void> {
-  await sql`delete from outbox where position <= ${upTo}`;
+export async function pruneOutbox(sql: Sql, positions: bigint[]): Promise<void> {
+  await sql`delete from outbox where position = any(${positions.map(String)}::bigint[])`;
 }
 
 export async function outboxBacklog(sql: Sql): Promise<{ depth: bigint; oldest: Date | null }> {

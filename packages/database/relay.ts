@@ -55,7 +55,7 @@ export async function lead(
   while (!bell.closed()) {
     const session = database.session();
     try {
-      if (await tryLock(session, lock)) await work(() => !bell.closed());
+      if (await tryLock(session, lock)) await work(() => !bell.closed() && !session.lost());
       else await bell.rung(RETRY_MS);
     } catch (error) {
       if (!bell.closed()) log.error("relay.failed", error);

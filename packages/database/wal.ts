@@ -15,12 +15,14 @@ const BATCH_ROWS_MAX = 500;
 export function startWalRelay(database: Database, url: string, publish: Publish, log: Log): Relay {
   const bell = createBell();
   const running = lead(database, RELAY_LOCK, bell, log, async (alive) => {
+    await drain(database, publish);
     await prepare(database);
+    // What was committed while the slot was being made is in the table, not in the slot.
     await drain(database, publish);
     await stream(database, url, publish, alive, (ms) => bell.rung(ms));
   });
   return {
-    // The log wakes this relay by itself.
+    // The write-ahead log wakes this relay by itself.
     wake: () => {},
     async close() {
       bell.close();
@@ -66,38 +68,61 @@ async function stream(
 ) {
   const service = new LogicalReplicationService(
     { connectionString: url },
+    // Messages are handled one after another, the socket paused meanwhile; we acknowledge ourselves.
     { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: true } },
   );
   let failure: unknown;
+  let stopping = false;
+  let handling = Promise.resolve();
   let waiting: OutboxRow[] = [];
   service.on("error", (error) => {
-    failure = error;
+    failure ??= error;
   });
-  service.on("data", async (lsn, message) => {
+  // Answers keep the connection alive, and let the slot follow when other tables write: the outbox itself still holds what is unpublished.
+  service.on("heartbeat", (lsn) => void service.acknowledge(lsn));
+  service.on("data", (lsn, message) => {
+    if (stopping) return undefined;
     if (message.tag === "insert" && message.relation.name === "outbox") waiting.push(outboxRow(message.new));
-    if (message.tag !== "commit" || waiting.length === 0) return;
+    if (message.tag !== "commit" || waiting.length === 0) return undefined;
     const rows = waiting;
     waiting = [];
-    try {
-      await publish(rows);
-      const last = rows.reduce((max, row) => (row.position > max ? row.position : max), 0n);
-      await service.acknowledge(lsn);
-      await pruneOutbox(database.sql, last);
-    } catch (error) {
-      failure = error;
-    }
+    handling = publish(rows)
+      .then(() =>
+        pruneOutbox(
+          database.sql,
+          rows.map((row) => row.position),
+        ),
+      )
+      .then(() => service.acknowledge(lsn))
+      .then(
+        () => {},
+        (error: unknown) => {
+          failure ??= error;
+          stopping = true;
+        },
+      );
+    return handling;
   });
   const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [PUBLICATION] });
   const subscription = service.subscribe(plugin, slotName(database.sql.options.database)).catch((error: unknown) => {
-    failure = error;
+    failure ??= error;
   });
   while (alive() && !failure) await pause(LOOK_MS);
-  await service.destroy();
-  await subscription;
+  stopping = true;
+  await handling;
+  // The server ends the stream: the library's own end waits for a socket that it may have paused.
+  const slot = slotName(database.sql.options.database);
+  await database.sql`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = ${slot} and active`.catch(
+    (error: unknown) => {
+      failure ??= error;
+    },
+  );
+  await Promise.race([service.destroy().then(() => subscription), Bun.sleep(END_MS)]);
   if (failure) throw failure;
 }
 
-const LOOK_MS = 1_000;
+const LOOK_MS = 250;
+const END_MS = 2_000;
 
 /** pgoutput gives text for what the `pg` library has no parser for. */
 function outboxRow(row: Record<string, unknown>): OutboxRow {

@@ -118,8 +118,8 @@ async function append(sql: Sql, messages: FactMessage[], appendedAt: Date) {
     from json_populate_recordset(null::facts, ${JSON.stringify(rows)}::text::json)`;
 }
 
-function message({ position: _, request_id, ...row }: FactRow): FactMessage {
-  return { ...row, requestId: request_id };
+function message({ id, type, topic, key, source, time, body, traceparent, request_id }: FactRow): FactMessage {
+  return { id, type, topic, key, source, time, body, traceparent, requestId: request_id };
 }
 
 /** A small number for an advisory lock. */

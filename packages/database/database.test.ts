@@ -1,0 +1,56 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { testDatabase } from "../../tests/databases.ts";
+import { eventually } from "../service/eventually.ts";
+import { isOutage } from "./database.ts";
+
+setDefaultTimeout(30_000);
+
+test("a transaction whose backend is killed fails whole: its later statements run nowhere, and the pool goes on", async () => {
+  const { database } = await testDatabase();
+  await database.sql`create table notes (text text)`;
+  for (let round = 0; round < 20; round++) {
+    const failure = await database
+      .transaction(async (sql) => {
+        await sql`insert into notes values ('first half')`;
+        const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        await database.sql`select pg_terminate_backend(${row?.pid ?? 0})`;
+        // The story goes on without noticing, as a story would that was computing meanwhile.
+        await Bun.sleep(round);
+        await sql`insert into notes values ('second half')`;
+      })
+      .catch((error: unknown) => error);
+    expect(isOutage(failure)).toBe(true);
+  }
+  // Other transactions use the connections that came back.
+  await Promise.all(
+    Array.from({ length: 40 }, () => database.transaction((sql) => sql`insert into notes values ('whole')`)),
+  );
+  const rows = await database.sql<
+    { text: string; count: bigint }[]
+  >`select text, count(*) as count from notes group by text`;
+  expect([...rows]).toEqual([{ text: "whole", count: 40n }]);
+  await database.close();
+});
+
+test("a session knows when it was lost, and with it its locks", async () => {
+  const { database } = await testDatabase();
+  const session = database.session();
+  const [row] = await session.sql<{ pid: number }[]>`select pg_backend_pid() as pid, pg_advisory_lock(1)`;
+  expect(session.lost()).toBe(false);
+  await database.sql`select pg_terminate_backend(${row?.pid ?? 0})`;
+  await eventually(() => session.lost());
+  await session.close();
+  await database.close();
+});
+
+test("values come back as they went in", async () => {
+  const { database } = await testDatabase();
+  const [row] =
+    await database.sql`select ${new Date("2026-01-05T08:00:00.123Z")}::timestamptz as at, ${9007199254740993n}::int8 as big, ${Buffer.from([0, 255])}::bytea as bytes`;
+  expect(row).toEqual({
+    at: new Date("2026-01-05T08:00:00.123Z"),
+    big: 9007199254740993n,
+    bytes: Buffer.from([0, 255]),
+  });
+  await database.close();
+});

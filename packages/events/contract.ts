@@ -1,0 +1,137 @@
+import { expect, test } from "bun:test";
+import { randomUUID } from "node:crypto";
+import { eventually } from "../service/eventually.ts";
+import type { Events, FactMessage } from "./events.ts";
+
+/** What every adapter of the events port owes. `skip` names tests an adapter cannot pass, with the reason. */
+export function eventsContract(
+  name: string,
+  open: () => Promise<{ events: Events; reopen(): Promise<Events> }>,
+  skip: Record<string, string> = {},
+): void {
+  const check = (title: string, work: () => Promise<void>) => {
+    const reason = skip[title];
+    if (reason) test.skip(`${name}: ${title} (${reason})`, work);
+    else test(`${name}: ${title}`, work);
+  };
+
+  check("every group gets every fact, whole", async () => {
+    const { events } = await open();
+    const [sent] = facts("order", "k", 1);
+    await events.publish([sent]);
+    const groups = ["a", "b"].map((group) => collect(events, group, ["order"]));
+    await eventually(() => groups.every(({ got }) => got.length === 1));
+    for (const { got } of groups) expect(got).toEqual([sent]);
+    await events.close();
+  });
+
+  check("a group gets only its topics", async () => {
+    const { events } = await open();
+    const { got } = collect(events, "a", ["order"]);
+    await events.publish([...facts("stock", "k", 3), ...facts("order", "k", 1)]);
+    await eventually(() => got.length >= 1 && events.undelivered().then((count) => count === 0));
+    expect(got.map(({ topic }) => topic)).toEqual(["order"]);
+    await events.close();
+  });
+
+  check("facts of one key keep their order, also when published by many at once", async () => {
+    const { events } = await open();
+    const keys = ["x", "y", "z"];
+    const { got } = collect(events, "a", ["order"]);
+    await Promise.all(
+      keys.map(async (key) => {
+        for (const fact of facts("order", key, 40)) await events.publish([fact]);
+      }),
+    );
+    await eventually(() => got.length >= 120);
+    for (const key of keys) {
+      const bodies = got.filter((fact) => fact.key === key).map(({ body }) => body[0]);
+      expect(bodies).toEqual(Array.from({ length: 40 }, (_, index) => index));
+    }
+    await events.close();
+  });
+
+  check("a batch whose handler rejects is delivered again, and nothing after it is lost", async () => {
+    const { events } = await open();
+    const got: string[] = [];
+    let failures = 2;
+    events.subscribe("a", ["order"], async (batch) => {
+      if (failures-- > 0) throw new Error("not now");
+      got.push(...batch.map(({ id }) => id));
+    });
+    const sent = facts("order", "k", 10);
+    await events.publish(sent);
+    await eventually(() => got.length >= 10);
+    expect(got).toEqual(sent.map(({ id }) => id));
+    await events.close();
+  });
+
+  check("two members of a group share the facts, and none is left over", async () => {
+    const { events } = await open();
+    const members = [collect(events, "a", ["order"]), collect(events, "a", ["order"])];
+    const sent = facts("order", "k", 50);
+    await events.publish(sent);
+    const ids = () => new Set(members.flatMap(({ got }) => got.map(({ id }) => id)));
+    await eventually(() => ids().size >= 50);
+    expect(ids()).toEqual(new Set(sent.map(({ id }) => id)));
+    await events.close();
+  });
+
+  check("a restart loses nothing: what was not delivered comes, what was does not", async () => {
+    const { events, reopen } = await open();
+    const before = collect(events, "a", ["order"]);
+    const [first, second] = facts("order", "k", 2) as [FactMessage, FactMessage];
+    await events.publish([first]);
+    await eventually(async () => before.got.length === 1 && (await events.undelivered()) === 0);
+    await events.close();
+    const again = await reopen();
+    await again.publish([second]);
+    const after = collect(again, "a", ["order"]);
+    await eventually(() => after.got.length >= 1);
+    expect(after.got.map(({ id }) => id)).toEqual([second.id]);
+    await again.close();
+  });
+
+  check("close waits for the handler that runs", async () => {
+    const { events } = await open();
+    let state = "idle";
+    const started = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    events.subscribe("a", ["order"], async () => {
+      state = "running";
+      started.resolve();
+      await release.promise;
+      state = "done";
+    });
+    await events.publish(facts("order", "k", 1));
+    await started.promise;
+    const closing = events.close();
+    expect(state).toBe("running");
+    release.resolve();
+    await closing;
+    expect(state).toBe("done");
+  });
+}
+
+function collect(events: Events, group: string, topics: string[]) {
+  const got: FactMessage[] = [];
+  events.subscribe(group, topics, async (batch) => {
+    got.push(...batch);
+  });
+  return { got };
+}
+
+function facts(topic: string, key: string, count: number): [FactMessage, ...FactMessage[]] {
+  const make = (index: number): FactMessage => ({
+    id: randomUUID(),
+    type: `${topic}.created`,
+    topic,
+    key,
+    source: "bodega/test",
+    time: new Date("2026-01-05T08:00:00.123Z"),
+    body: Buffer.from([index]),
+    traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
+    requestId: `request-${index}`,
+  });
+  return [make(0), ...Array.from({ length: count - 1 }, (_, index) => make(index + 1))];
+}

@@ -1,0 +1,116 @@
+import { expect, test } from "bun:test";
+import { randomUUID } from "node:crypto";
+import { eventually } from "../service/eventually.ts";
+import type { JobMessage, Jobs } from "./jobs.ts";
+
+/** What every adapter of the jobs port owes. `skip` names tests an adapter cannot pass, with the reason. */
+export function jobsContract(
+  name: string,
+  open: () => Promise<{ jobs: Jobs; reopen(): Promise<Jobs> }>,
+  skip: Record<string, string> = {},
+): void {
+  const check = (title: string, work: () => Promise<void>) => {
+    const reason = skip[title];
+    if (reason) test.skip(`${name}: ${title} (${reason})`, work);
+    else test(`${name}: ${title}`, work);
+  };
+
+  check("a job reaches the worker of its queue, whole, and no other", async () => {
+    const { jobs } = await open();
+    const mail = collect(jobs, "mail");
+    const order = collect(jobs, "order");
+    const [sent] = messages(1);
+    await jobs.send("mail", [sent]);
+    await eventually(() => mail.got.length === 1);
+    expect(mail.got).toEqual([sent]);
+    expect(order.got).toEqual([]);
+    await jobs.close();
+  });
+
+  check("jobs sent before there is a worker wait for it", async () => {
+    const { jobs } = await open();
+    await jobs.send("mail", messages(3));
+    expect(await jobs.undelivered()).toBe(3);
+    const { got } = collect(jobs, "mail");
+    await eventually(() => got.length === 3);
+    await jobs.close();
+  });
+
+  check("of two workers, one gets each job", async () => {
+    const { jobs } = await open();
+    const workers = [collect(jobs, "mail"), collect(jobs, "mail")];
+    await Promise.all(messages(60).map((message) => jobs.send("mail", [message])));
+    await eventually(async () => (await jobs.undelivered()) === 0);
+    const ids = workers.flatMap(({ got }) => got.map(({ id }) => id));
+    expect(ids).toHaveLength(60);
+    expect(new Set(ids).size).toBe(60);
+    await jobs.close();
+  });
+
+  check("a batch whose handler rejects is delivered again", async () => {
+    const { jobs } = await open();
+    const got: string[] = [];
+    let failures = 3;
+    jobs.receive("mail", async (batch) => {
+      if (failures-- > 0) throw new Error("not now");
+      got.push(...batch.map(({ id }) => id));
+    });
+    const sent = messages(5);
+    await jobs.send("mail", sent);
+    await eventually(() => got.length >= 5);
+    expect(new Set(got)).toEqual(new Set(sent.map(({ id }) => id)));
+    await jobs.close();
+  });
+
+  check("a restart loses nothing", async () => {
+    const { jobs, reopen } = await open();
+    const sent = messages(4);
+    await jobs.send("mail", sent);
+    await jobs.close();
+    const again = await reopen();
+    const { got } = collect(again, "mail");
+    await eventually(() => got.length >= 4);
+    expect(new Set(got.map(({ id }) => id))).toEqual(new Set(sent.map(({ id }) => id)));
+    await again.close();
+  });
+
+  check("close waits for the handler that runs", async () => {
+    const { jobs } = await open();
+    let state = "idle";
+    const started = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    jobs.receive("mail", async () => {
+      state = "running";
+      started.resolve();
+      await release.promise;
+      state = "done";
+    });
+    await jobs.send("mail", messages(1));
+    await started.promise;
+    const closing = jobs.close();
+    expect(state).toBe("running");
+    release.resolve();
+    await closing;
+    expect(state).toBe("done");
+  });
+}
+
+function collect(jobs: Jobs, queue: string) {
+  const got: JobMessage[] = [];
+  jobs.receive(queue, async (batch) => {
+    got.push(...batch);
+  });
+  return { got };
+}
+
+function messages(count: number): [JobMessage, ...JobMessage[]] {
+  const make = (index: number): JobMessage => ({
+    id: randomUUID(),
+    type: "mail.deliver",
+    key: `mail-${index}`,
+    body: Buffer.from([index]),
+    traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
+    requestId: `request-${index}`,
+  });
+  return [make(0), ...Array.from({ length: count - 1 }, (_, index) => make(index + 1))];
+}
