@@ -1,0 +1,92 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { DeliverMail as Delivery } from "../../packages/api/gen/bodega/mail/v1/events_pb.ts";
+import { OrderService, OrderStatus, OrderStatusSchema } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
+import { DeliverMail } from "../../packages/api/jobs.ts";
+import type { App, Tx } from "../../packages/service/app.ts";
+import { type Does, effect } from "../../packages/service/service.ts";
+import type { MailConfig } from "./config.ts";
+import { messageIdOf } from "./mail.ts";
+import { beginAttempt, giveUp, type MailRow, markSent, noteError } from "./store.ts";
+import { type MailTransport, undeliverable } from "./transport.ts";
+
+/** Shorter than the lease of an effect, or two workers could hand over one mail. */
+const SEND_MS_MAX = 15_000;
+const RETRY_MS_MIN = 1_000;
+/** So that all mails are out within two minutes of a mail server's return. */
+const RETRY_MS_MAX = 60_000;
+/** More than half a day of one try a minute. */
+const ATTEMPTS_MAX = 1_000;
+/** About ten minutes of tries: then the code in it is worth nothing. */
+const CODE_ATTEMPTS_MAX = 15;
+
+export type Outcome =
+  | { kind: "sent" }
+  | { kind: "nothing" }
+  | { kind: "dropped" | "later"; why: string; attempts: number };
+
+export function deliversMail(transportOf: (app: App<MailConfig>) => MailTransport): Does {
+  return effect(DeliverMail, (app: App<MailConfig>, body) => deliver(app, transportOf(app), body), settle, fail);
+}
+
+/** A mail server that is away is no fault of the mail: it waits and is tried again. Only what is refused for good fails. */
+export async function deliver(app: App<MailConfig>, transport: MailTransport, { mailId }: Delivery): Promise<Outcome> {
+  const mail = await app.transact((tx) => beginAttempt(tx.sql, mailId));
+  if (!mail) return { kind: "nothing" };
+  try {
+    const why = await overtaken(app, mail);
+    if (why) return { kind: "dropped", why, attempts: mail.attempts };
+    await send(app, transport, mail);
+    return { kind: "sent" };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof ConnectError && error.code === Code.InvalidArgument) throw error;
+    if (mail.attempts >= (mail.holds_code ? CODE_ATTEMPTS_MAX : ATTEMPTS_MAX))
+      throw undeliverable(`given up after ${mail.attempts} attempts: ${why}`);
+    return { kind: "later", why, attempts: mail.attempts };
+  }
+}
+
+export async function settle(app: App, tx: Tx, { mailId }: Delivery, outcome: Outcome): Promise<void> {
+  if (outcome.kind === "sent") {
+    await markSent(tx.sql, mailId, app.clock.now());
+    app.log.info("mail.sent", { mail_id: mailId });
+  } else if (outcome.kind === "dropped") {
+    await giveUp(tx.sql, mailId, "dropped", outcome.why);
+    app.log.info("mail.dropped", { mail_id: mailId, why: outcome.why });
+  } else if (outcome.kind === "later" && (await noteError(tx.sql, mailId, outcome.why))) {
+    tx.enqueue(DeliverMail, { mailId }, { at: app.clock.soon(retryMs(outcome.attempts)) });
+    app.log.warn("mail.waits", { mail_id: mailId, attempts: outcome.attempts, why: outcome.why });
+  }
+}
+
+export async function fail(_app: App, tx: Tx, { mailId }: Delivery, error: string): Promise<void> {
+  await giveUp(tx.sql, mailId, "failed", error);
+}
+
+/** Why a mail is not to be sent any more. The order's own service is asked: the copy here may lag behind a payment. */
+async function overtaken(app: App, mail: MailRow): Promise<string | undefined> {
+  if (mail.text_body === null) return "its text held a code and is no longer kept";
+  if (mail.template !== "payment_reminder") return undefined;
+  const { order } = await app.call(OrderService).getOrder({ orderId: mail.subject_id });
+  if (order?.status === OrderStatus.PENDING) return undefined;
+  return `the order is ${OrderStatusSchema.value[order?.status ?? OrderStatus.UNSPECIFIED]?.name}`;
+}
+
+async function send(app: App<MailConfig>, transport: MailTransport, mail: MailRow): Promise<void> {
+  await transport.send(
+    {
+      messageId: messageIdOf(mail),
+      from: app.config.from,
+      to: mail.recipient,
+      subject: mail.subject,
+      text: mail.text_body ?? "",
+      html: mail.html_body ?? "",
+      date: mail.created_at,
+    },
+    AbortSignal.timeout(SEND_MS_MAX),
+  );
+}
+
+function retryMs(attempts: number): number {
+  return Math.min(RETRY_MS_MIN * 2 ** (attempts - 1), RETRY_MS_MAX);
+}

@@ -1,0 +1,238 @@
+import type { Sql } from "../../packages/database/database.ts";
+
+// Every statement of the mail service. The catcher's come last.
+
+export interface MailRow {
+  mail_id: string;
+  template: string;
+  subject_id: string;
+  step: number;
+  recipient: string;
+  order_id: string | null;
+  subject: string;
+  text_body: string | null;
+  html_body: string | null;
+  holds_code: boolean;
+  status: MailState;
+  attempts: number;
+  error: string;
+  created_at: Date;
+  sent_at: Date | null;
+}
+
+export type MailState = "queued" | "sent" | "failed" | "dropped";
+export type NewMail = Omit<MailRow, "attempts" | "sent_at">;
+
+export interface Contact {
+  user_id: string;
+  email: string;
+  display_name: string;
+}
+
+export type OrderState = "pending" | "paid" | "completed" | "cancelled";
+
+export interface OrderCopy {
+  order_id: string;
+  status: OrderState;
+  total_minor_units: string;
+  currency_code: string;
+}
+
+export async function saveContacts(sql: Sql, contacts: Contact[]): Promise<void> {
+  for (const { user_id, email, display_name } of contacts) {
+    await sql`insert into contacts (user_id, email, display_name) values (${user_id}, ${email}, ${display_name})
+      on conflict (user_id) do update set email = excluded.email, display_name = excluded.display_name`;
+  }
+}
+
+export async function contactsOf(sql: Sql, userIds: string[]): Promise<Map<string, Contact>> {
+  const rows = await sql<Contact[]>`select user_id, email, display_name from contacts where user_id = any(${userIds})`;
+  return new Map(rows.map((row) => [row.user_id, row]));
+}
+
+/** `orders` names each order once. */
+export async function saveOrders(sql: Sql, orders: OrderCopy[]): Promise<void> {
+  await sql`insert into orders (order_id, status, total_minor_units, currency_code)
+    select order_id, status, total_minor_units, currency_code
+    from json_populate_recordset(null::orders, ${JSON.stringify(orders)}::text::json)
+    on conflict (order_id) do update set status = excluded.status`;
+}
+
+/** Undefined when nothing was heard of the order yet. */
+export async function orderState(sql: Sql, orderId: string): Promise<OrderState | undefined> {
+  const [row] = await sql<{ status: OrderState }[]>`select status from orders where order_id = ${orderId}`;
+  return row?.status;
+}
+
+/** Writes the mails that were not written before and gives back the ids of those. */
+export async function insertMails(sql: Sql, mails: NewMail[]): Promise<Set<string>> {
+  const rows = await sql<{ mail_id: string }[]>`
+    insert into mails (mail_id, template, subject_id, step, recipient, order_id, subject, text_body, html_body, holds_code, status, error, created_at)
+    select mail_id, template, subject_id, step, recipient, order_id, subject, text_body, html_body, holds_code, status, error, created_at
+    from json_populate_recordset(null::mails, ${JSON.stringify(mails)}::text::json)
+    on conflict on constraint mails_once do nothing returning mail_id`;
+  return new Set(rows.map((row) => row.mail_id));
+}
+
+/** How many mails of a template are about each subject. */
+export async function countMails(sql: Sql, template: string, subjectIds: string[]): Promise<Map<string, number>> {
+  const rows = await sql<{ subject_id: string; count: number }[]>`
+    select subject_id, count(*)::int as count from mails where template = ${template} and subject_id = any(${subjectIds}) group by subject_id`;
+  return new Map(rows.map((row) => [row.subject_id, row.count]));
+}
+
+/** The latest step for which a mail was written; 0 when there is none. */
+export async function latestStep(sql: Sql, template: string, subjectId: string): Promise<number> {
+  const [row] = await sql<{ step: number }[]>`
+    select coalesce(max(step), 0) as step from mails where template = ${template} and subject_id = ${subjectId}`;
+  return row?.step ?? 0;
+}
+
+/** Drops what is queued of a template, up to a step, about some subjects. */
+export async function dropQueued(
+  sql: Sql,
+  template: string,
+  subjectIds: string[],
+  stepMax: number,
+  why: string,
+): Promise<void> {
+  await sql`update mails set status = 'dropped', error = ${why}
+    where template = ${template} and subject_id = any(${subjectIds}) and step <= ${stepMax} and status = 'queued'`;
+}
+
+/** Counts an attempt at a mail that is still to be sent; null when nothing is to be done any more. */
+export async function beginAttempt(sql: Sql, mailId: string): Promise<MailRow | null> {
+  const [row] = await sql<MailRow[]>`
+    update mails set attempts = attempts + 1 where mail_id = ${mailId} and status in ('queued', 'failed') returning *`;
+  return row ?? null;
+}
+
+export async function markSent(sql: Sql, mailId: string, now: Date): Promise<void> {
+  await sql`update mails set status = 'sent', sent_at = ${now}, error = '',
+      text_body = case when holds_code then null else text_body end, html_body = case when holds_code then null else html_body end
+    where mail_id = ${mailId}`;
+}
+
+/** Failed or dropped: a body that holds a code goes. */
+export async function giveUp(sql: Sql, mailId: string, status: "failed" | "dropped", why: string): Promise<void> {
+  await sql`update mails set status = ${status}, error = ${why},
+      text_body = case when holds_code then null else text_body end, html_body = case when holds_code then null else html_body end
+    where mail_id = ${mailId} and status in ('queued', 'failed')`;
+}
+
+/** False when the mail was dropped meanwhile. */
+export async function noteError(sql: Sql, mailId: string, why: string): Promise<boolean> {
+  const rows =
+    await sql`update mails set status = 'queued', error = ${why} where mail_id = ${mailId} and status in ('queued', 'failed') returning mail_id`;
+  return rows.length === 1;
+}
+
+/** True when this call queued it: of two, one. */
+export async function requeue(sql: Sql, mailId: string): Promise<boolean> {
+  const rows =
+    await sql`update mails set status = 'queued', error = '' where mail_id = ${mailId} and status in ('sent', 'failed') returning mail_id`;
+  return rows.length === 1;
+}
+
+export async function findMail(sql: Sql, mailId: string): Promise<MailRow | null> {
+  const [row] = await sql<MailRow[]>`select * from mails where mail_id = ${mailId}`;
+  return row ?? null;
+}
+
+export interface MailFilter {
+  status: MailState | null;
+  orderId: string | null;
+  /** Only mails older than this one. */
+  before: string | null;
+}
+
+/** Newest first: ids are in the order of their making. */
+export function listMails(sql: Sql, { status, orderId, before }: MailFilter, rowsMax: number): Promise<MailRow[]> {
+  return sql<MailRow[]>`
+    select * from mails where true
+      ${status === null ? sql`` : sql`and status = ${status}`}
+      ${orderId === null ? sql`` : sql`and order_id = ${orderId}`}
+      ${before === null ? sql`` : sql`and mail_id < ${before}`}
+    order by mail_id desc limit ${rowsMax}`;
+}
+
+export interface CaughtRow {
+  caught_id: string;
+  message_id: string;
+  sender: string;
+  data: string;
+  caught_at: Date;
+  /** Everybody it was handed over for. */
+  recipients: string[];
+  /** Each hand-over, oldest first. */
+  received: { helo: string; at: string }[];
+}
+
+export interface Caught {
+  caught_id: string;
+  message_id: string;
+  sender: string;
+  data: string;
+  recipients: string[];
+  helo: string;
+}
+
+/** Keeps a mail once, and every hand-over of it. Gives back its place in the order of arrival. */
+export async function insertCaught(sql: Sql, mail: Caught, now: Date): Promise<bigint> {
+  const [row] = await sql<{ position: bigint }[]>`
+    with kept as (
+      insert into caught_mails (caught_id, message_id, sender, data, caught_at)
+      values (${mail.caught_id}, ${mail.message_id}, ${mail.sender}, ${mail.data}, ${now})
+      on conflict (message_id) do update set message_id = excluded.message_id returning position
+    )
+    insert into caught_deliveries (position, recipients, helo, received_at)
+    select position, ${mail.recipients}, ${mail.helo}, ${now} from kept returning position`;
+  if (!row) throw new Error(`caught mail ${mail.message_id} was not kept`);
+  return row.position;
+}
+
+export async function deleteCaughtUpTo(sql: Sql, position: bigint): Promise<void> {
+  await sql`delete from caught_mails where position <= ${position}`;
+}
+
+export type CaughtSearch = { kind: "to" | "from" | "containing"; query: string } | null;
+
+/** Newest first. Text is found whatever its case. */
+export async function listCaught(
+  sql: Sql,
+  search: CaughtSearch,
+  start: number,
+  limit: number,
+): Promise<{ rows: CaughtRow[]; total: number }> {
+  const found = matching(sql, search);
+  const rows = await sql<
+    CaughtRow[]
+  >`${caught(sql)} where ${found} order by c.position desc offset ${start} limit ${limit}`;
+  const [counted] = await sql<{ count: number }[]>`select count(*)::int as count from caught_mails c where ${found}`;
+  return { rows, total: counted?.count ?? 0 };
+}
+
+export async function findCaught(sql: Sql, caughtId: string): Promise<CaughtRow | null> {
+  const [row] = await sql<CaughtRow[]>`${caught(sql)} where c.caught_id = ${caughtId}`;
+  return row ?? null;
+}
+
+export async function deleteCaught(sql: Sql, caughtId: string | null): Promise<void> {
+  await sql`delete from caught_mails where ${caughtId}::uuid is null or caught_id = ${caughtId}`;
+}
+
+function caught(sql: Sql) {
+  return sql`
+    select c.caught_id, c.message_id, c.sender, c.data, c.caught_at,
+      (select array_agg(distinct r) from caught_deliveries d, unnest(d.recipients) r where d.position = c.position) as recipients,
+      (select json_agg(json_build_object('helo', d.helo, 'at', d.received_at) order by d.delivery) from caught_deliveries d where d.position = c.position) as received
+    from caught_mails c`;
+}
+
+function matching(sql: Sql, search: CaughtSearch) {
+  if (search === null) return sql`true`;
+  const query = search.query.toLowerCase();
+  if (search.kind === "from") return sql`strpos(lower(c.sender), ${query}) > 0`;
+  if (search.kind === "containing") return sql`strpos(lower(c.data), ${query}) > 0`;
+  return sql`exists (select from caught_deliveries d, unnest(d.recipients) r where d.position = c.position and strpos(lower(r), ${query}) > 0)`;
+}

@@ -1,0 +1,248 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import type { OrderLine } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
+import { CancelReason } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
+import type { Money } from "../../packages/api/gen/bodega/type/v1/money_pb.ts";
+import { invalidField } from "../../packages/service/errors.ts";
+import { oneLine } from "./mime.ts";
+
+/** What a mail says. */
+export interface Letter {
+  subject: string;
+  text: string;
+  html: string;
+}
+
+/** One source for both parts, so that they cannot differ. */
+interface Page {
+  subject: string;
+  name: string;
+  paragraphs: string[];
+  /** Stands on a line of its own. */
+  code?: string;
+  rows?: [what: string, value: string][];
+  closing?: string;
+}
+
+export function verificationCode(name: string, code: string, expiresAt: Timestamp | undefined): Letter {
+  return letter({
+    subject: "Your verification code",
+    name,
+    paragraphs: ["Enter this code to confirm your mail address:"],
+    code,
+    closing: `It is valid until ${minute(expiresAt, "expires_at")}. If you did not ask for it, you need do nothing.`,
+  });
+}
+
+export function passwordReset(name: string, code: string, expiresAt: Timestamp | undefined): Letter {
+  return letter({
+    subject: "Password reset",
+    name,
+    paragraphs: ["Enter this code to choose a new password:"],
+    code,
+    closing: `It is valid until ${minute(expiresAt, "expires_at")}. If you did not ask for it, your password stays as it is.`,
+  });
+}
+
+export function orderReceived(
+  name: string,
+  orderId: string,
+  lines: OrderLine[],
+  total: Money | undefined,
+  expiresAt: Timestamp | undefined,
+): Letter {
+  return letter({
+    subject: `Order received: ${orderId}`,
+    name,
+    paragraphs: [
+      "Thank you, we have your order.",
+      `Please pay it by ${minute(expiresAt, "expires_at")}; after that it is cancelled.`,
+    ],
+    rows: [["Order", orderId], ...lines.map(lineRow), ["Total", money(total, "total")]],
+  });
+}
+
+export function paymentReminder(
+  name: string,
+  orderId: string,
+  reminder: number,
+  total: Money | undefined,
+  expiresAt: Timestamp | undefined,
+): Letter {
+  const last = reminder === 3 ? "This is the last reminder: " : "";
+  return letter({
+    subject: `Payment reminder: order ${orderId}`,
+    name,
+    paragraphs: [
+      "Your order is not paid yet.",
+      `${last}if it is not paid by ${minute(expiresAt, "expires_at")}, it is cancelled.`.replace(/^./, (first) =>
+        first.toUpperCase(),
+      ),
+    ],
+    rows: [
+      ["Order", orderId],
+      ["To pay", money(total, "total")],
+    ],
+  });
+}
+
+export function paymentReceived(name: string, orderId: string, total: Money | undefined): Letter {
+  return letter({
+    subject: `Payment received: order ${orderId}`,
+    name,
+    paragraphs: ["Thank you, your order is paid."],
+    rows: [
+      ["Order", orderId],
+      ["Paid", money(total, "total")],
+    ],
+  });
+}
+
+export function paymentDeclined(name: string, orderId: string, amount: Money | undefined, reason: string): Letter {
+  return letter({
+    subject: `Payment declined: order ${orderId}`,
+    name,
+    paragraphs: [
+      "Your payment did not go through, and nothing was charged.",
+      "You can pay the order again, as long as it is open.",
+    ],
+    rows: [["Order", orderId], ["Amount", money(amount, "amount")], ...reasonRow(reason)],
+  });
+}
+
+export function orderCompleted(name: string, orderId: string, total: Money | undefined): Letter {
+  return letter({
+    subject: `Order completed: ${orderId}`,
+    name,
+    paragraphs: ["Your order is complete. Thank you for shopping with us."],
+    rows: [
+      ["Order", orderId],
+      ["Total", money(total, "total")],
+    ],
+  });
+}
+
+const CANCELLED_BECAUSE: Record<CancelReason, string> = {
+  [CancelReason.UNSPECIFIED]: "It could not be carried out.",
+  [CancelReason.OUT_OF_STOCK]: "Something in it is out of stock.",
+  [CancelReason.EXPIRED]: "It was not paid in time.",
+  [CancelReason.CUSTOMER]: "You cancelled it.",
+  [CancelReason.ADMIN]: "We had to cancel it.",
+};
+
+export function orderCancelled(
+  name: string,
+  orderId: string,
+  reason: CancelReason,
+  total: Money | undefined,
+  wasPaid: boolean,
+): Letter {
+  return letter({
+    subject: `Order cancelled: ${orderId}`,
+    name,
+    paragraphs: [
+      `Your order is cancelled. ${CANCELLED_BECAUSE[reason] ?? CANCELLED_BECAUSE[CancelReason.UNSPECIFIED]}`,
+      ...(wasPaid ? ["What you paid is given back; a mail follows."] : []),
+    ],
+    rows: [
+      ["Order", orderId],
+      ["Total", money(total, "total")],
+    ],
+  });
+}
+
+export function refund(name: string, orderId: string, amount: Money | undefined, reason: string): Letter {
+  return letter({
+    subject: `Refund: order ${orderId}`,
+    name,
+    paragraphs: ["We have given money back to you. It can take your bank a few days to show it."],
+    rows: [["Order", orderId], ["Refunded", money(amount, "amount")], ...reasonRow(reason)],
+  });
+}
+
+/** Exact, from minor units and the currency's number of digits: EUR 4.50. ASCII, so that it can be read in the raw mail. */
+export function money(amount: Money | undefined, field: string): string {
+  if (!amount || !/^[A-Z]{3}$/.test(amount.currencyCode))
+    throw invalidField(field, `is not an amount with a currency: ${amount?.currencyCode ?? "missing"}`);
+  const format = new Intl.NumberFormat("en", {
+    style: "currency",
+    currency: amount.currencyCode,
+    currencyDisplay: "code",
+  });
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 0;
+  const sign = amount.minorUnits < 0n ? "-" : "";
+  const units = (amount.minorUnits < 0n ? -amount.minorUnits : amount.minorUnits).toString().padStart(digits + 1, "0");
+  const whole = units.slice(0, units.length - digits);
+  const decimal = digits === 0 ? `${sign}${whole}` : `${sign}${whole}.${units.slice(-digits)}`;
+  // A decimal numeral by construction: formatted as text, it keeps every digit.
+  return format.format(decimal as `${number}`).replaceAll("\u00a0", " ");
+}
+
+function minute(at: Timestamp | undefined, field: string): string {
+  if (!at) throw invalidField(field, "is missing");
+  return `${timestampDate(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+function lineRow({ quantity, name, unitPrice }: OrderLine): [string, string] {
+  return [`${quantity} x ${name}`, money(unitPrice, "lines.unit_price")];
+}
+
+function reasonRow(reason: string): [string, string][] {
+  return reason ? [["Reason", reason]] : [];
+}
+
+/** Names come from strangers: on one line, a name cannot put a line of its own, such as another code, into the text. */
+function letter(page: Page): Letter {
+  const clean = {
+    ...page,
+    name: oneLine(page.name) || "customer",
+    rows: (page.rows ?? []).map(([what, value]): [string, string] => [oneLine(what), oneLine(value)]),
+  };
+  return { subject: page.subject, text: textOf(clean), html: htmlOf(clean) };
+}
+
+function textOf({ name, paragraphs, code, rows = [], closing }: Page): string {
+  const table = rows.map(([what, value]) => `${what}: ${value}`).join("\n");
+  const blocks = [`Hello ${name},`, ...paragraphs, code, table, closing, "Bodega"];
+  return `${blocks.filter(Boolean).join("\n\n")}\n`;
+}
+
+function htmlOf({ subject, name, paragraphs, code, rows = [], closing }: Page): string {
+  const page = (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <title>{subject}</title>
+      </head>
+      <body style="font-family: system-ui, sans-serif; line-height: 1.5; max-width: 36em; margin: 2em auto; padding: 0 1em">
+        <p>Hello {name},</p>
+        {paragraphs.map((paragraph) => (
+          <p>{paragraph}</p>
+        ))}
+        {code && <p style="font-size: 2em; letter-spacing: 0.2em; font-family: monospace">{code}</p>}
+        {rows.length > 0 && (
+          <table style="border-collapse: collapse">
+            {rows.map(([what, value]) => (
+              <tr>
+                <th scope="row" style="text-align: left; font-weight: normal; padding: 0.2em 1.5em 0.2em 0">
+                  {what}
+                </th>
+                <td style="padding: 0.2em 0">{value}</td>
+              </tr>
+            ))}
+          </table>
+        )}
+        {closing && <p>{closing}</p>}
+        <p>Bodega</p>
+      </body>
+    </html>
+  );
+  return asciiHtml(`<!doctype html>\n${page}`);
+}
+
+/** Character references for what is not ASCII and a line per block: HTML that travels unencoded. */
+function asciiHtml(html: string): string {
+  return html
+    .replace(/[^\0-\x7f]/gu, (letter) => `&#${letter.codePointAt(0)};`)
+    .replace(/(<\/(?:head|title|p|th|td|tr|table|body)>)/g, "$1\n");
+}
