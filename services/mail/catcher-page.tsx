@@ -157,16 +157,17 @@ function bodyOf(row: CaughtRow, type: "text/plain" | "text/html"): string | null
 
 const STYLE = `
 :root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 0 auto; padding: 1rem }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem }
 header { display: flex; flex-wrap: wrap; gap: 1rem; align-items: baseline; justify-content: space-between }
 h1 { font-size: 1.4rem; margin: 0 0 1rem; overflow-wrap: anywhere }
 table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); overflow-wrap: anywhere }
+th, td { text-align: left; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent) }
+td:first-child { overflow-wrap: anywhere }
 th:last-child, td:last-child { white-space: nowrap; padding-right: 0 }
 .again { font-weight: 600 }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem }
 dd { margin: 0; overflow-wrap: anywhere }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: 1rem; border: 1px solid color-mix(in srgb, currentColor 20%, transparent) }
-iframe { width: 100%; height: 30rem; border: 1px solid color-mix(in srgb, currentColor 20%, transparent); background: white }
+iframe { box-sizing: border-box; width: 100%; height: 30rem; border: 1px solid color-mix(in srgb, currentColor 20%, transparent); background: white }
 nav, footer { margin-top: 1rem }
 `;

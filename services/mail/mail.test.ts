@@ -224,7 +224,7 @@ test("names and products are escaped in HTML and readable in text", async () => 
   await FACTS[0]?.tell({ orderId: system.random.idFor(customerId), customerId });
   await system.settle();
   const [mail] = await inbox(email);
-  expect(mail?.data).toContain("2 x Caf=C3=A9 <au lait>: EUR 2.25");
+  expect(mail?.data).toContain("2 x Caf=C3=A9 <au lait>: EUR 2.25 each");
   expect(mail?.data).toContain("2 x Caf&#233; &lt;au lait&gt;");
   expect(mail?.data).toContain("Hello &lt;img");
   expect(mail?.data).not.toContain("<p>Hello <img");

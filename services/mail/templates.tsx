@@ -184,7 +184,7 @@ function minute(at: Timestamp | undefined, field: string): string {
 }
 
 function lineRow({ quantity, name, unitPrice }: OrderLine): [string, string] {
-  return [`${quantity} x ${name}`, money(unitPrice, "lines.unit_price")];
+  return [`${quantity} x ${name}`, `${money(unitPrice, "lines.unit_price")} each`];
 }
 
 function reasonRow(reason: string): [string, string][] {
