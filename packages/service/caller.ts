@@ -64,7 +64,7 @@ const AUDIENCE: Record<Access, string> = {
 
 const BEARER = /^Bearer +([\w.~+/=-]+)$/i;
 
-function bearer(headers: Headers): string {
+export function bearer(headers: Headers): string {
   const header = headers.get("authorization");
   if (header === null) return "";
   const token = BEARER.exec(header)?.[1];

@@ -24,11 +24,13 @@ import {
   compressionNegotiate,
   mergeNonProtocolHeaders,
   type UniversalHandler,
+  type UniversalServerResponse,
   universalServerRequestFromFetch,
   universalServerResponseToFetch,
 } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { checkDepth, malformed, readBody, tooLarge } from "./body.ts";
 import { type Rpc, route } from "./rpc.ts";
 
 export interface ServeOptions {
@@ -49,7 +51,6 @@ export type Mount = (req: Request) => Promise<Response> | undefined;
 export const ACCEPT_COMPRESSION = [compressionGzip, compressionBrotli];
 /** The library's own threshold. */
 const COMPRESS_BYTES_MIN = 1_024;
-const JSON_DEPTH_MAX = 100;
 const UNARY = /^application\/(?:(json)(?:; ?charset=utf-?8)?|proto)$/i;
 
 export function serveRpcs(rpcs: Rpc[], options: ServeOptions): Mount {
@@ -132,12 +133,19 @@ function answerer(handler: UniversalHandler, unary: UnaryImplementation | undefi
 }
 
 async function throughLibrary(handler: UniversalHandler, req: Request): Promise<Response> {
-  return universalServerResponseToFetch(await handler(universalRequest(req)));
+  return universalServerResponseToFetch(withAllow(handler, await handler(universalRequest(req))));
+}
+
+/** The library leaves out what HTTP asks of a 405. */
+function withAllow(handler: UniversalHandler, answer: UniversalServerResponse): UniversalServerResponse {
+  return answer.status === 405
+    ? { ...answer, header: new Headers({ allow: handler.allowedMethods.join(", ") }) }
+    : answer;
 }
 
 /** A unary answer fits in memory; a stream around it would cost as much as the call. */
 async function buffered(handler: UniversalHandler, req: Request): Promise<Response> {
-  const { status, header, body } = await handler(universalRequest(req));
+  const { status, header, body } = withAllow(handler, await handler(universalRequest(req)));
   const init = header ? { status, headers: header } : { status };
   if (!body) return new Response(null, init);
   const chunks: Uint8Array[] = [];
@@ -248,25 +256,6 @@ export async function unlessAborted<T>(signal: AbortSignal, answer: T | Promise<
   }
 }
 
-/** The body of a request; refused as soon as it is known to be too long. */
-export async function readBody(req: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
-  const declared = req.headers.get("content-length");
-  if (declared !== null && Number(declared) > bytesMax) throw tooLarge(bytesMax);
-  if (declared !== null || !req.body) return new Uint8Array(await req.arrayBuffer());
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of req.body) {
-    size += chunk.byteLength;
-    if (size > bytesMax) throw tooLarge(bytesMax);
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
-}
-
-function tooLarge(bytesMax: number): ConnectError {
-  return new ConnectError(`the message is larger than ${bytesMax} bytes`, Code.ResourceExhausted);
-}
-
 function decode(
   method: DescMethod,
   bytes: Uint8Array,
@@ -281,25 +270,6 @@ function decode(
       : fromBinary(method.input, bytes);
   } catch (error) {
     throw malformed(error);
-  }
-}
-
-/** The refusal of a body that is not what its content type says. */
-export function malformed(error: unknown): ConnectError {
-  return ConnectError.from(error, Code.InvalidArgument);
-}
-
-/** Refuses JSON that is nested so deep that reading it could end the stack. */
-export function checkDepth(json: Uint8Array): void {
-  let depth = 0;
-  let quoted = false;
-  for (let i = 0; i < json.length; i++) {
-    const byte = json[i];
-    if (byte === 0x22) quoted = !quoted;
-    else if (quoted) i += byte === 0x5c ? 1 : 0;
-    else if (byte === 0x7b || byte === 0x5b) depth += 1;
-    else if (byte === 0x7d || byte === 0x5d) depth -= 1;
-    if (depth > JSON_DEPTH_MAX) throw malformed(new Error(`the JSON is nested deeper than ${JSON_DEPTH_MAX} levels`));
   }
 }
 

@@ -1,0 +1,41 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+const JSON_DEPTH_MAX = 100;
+
+/** The body of a request; refused as soon as it is known to be too long. */
+export async function readBody(req: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+  const declared = req.headers.get("content-length");
+  if (declared !== null && Number(declared) > bytesMax) throw tooLarge(bytesMax);
+  if (declared !== null || !req.body) return new Uint8Array(await req.arrayBuffer());
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of req.body) {
+    size += chunk.byteLength;
+    if (size > bytesMax) throw tooLarge(bytesMax);
+    chunks.push(chunk);
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+export function tooLarge(bytesMax: number): ConnectError {
+  return new ConnectError(`the message is larger than ${bytesMax} bytes`, Code.ResourceExhausted);
+}
+
+/** The refusal of a body that is not what its content type says. */
+export function malformed(error: unknown): ConnectError {
+  return ConnectError.from(error, Code.InvalidArgument);
+}
+
+/** Refuses JSON that is nested so deep that reading it could end the stack. */
+export function checkDepth(json: Uint8Array): void {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i];
+    if (byte === 0x22) quoted = !quoted;
+    else if (quoted) i += byte === 0x5c ? 1 : 0;
+    else if (byte === 0x7b || byte === 0x5b) depth += 1;
+    else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+    if (depth > JSON_DEPTH_MAX) throw malformed(new Error(`the JSON is nested deeper than ${JSON_DEPTH_MAX} levels`));
+  }
+}

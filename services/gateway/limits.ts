@@ -1,0 +1,106 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { createEmbeddedLocks } from "../../packages/locks/embedded.ts";
+import type { Budget, Locks, Verdict } from "../../packages/locks/locks.ts";
+import { bearer } from "../../packages/service/caller.ts";
+import { refused } from "../../packages/service/errors.ts";
+import { ADDRESS_HEADER } from "../../packages/service/rpc.ts";
+import type { Verifier } from "../../packages/service/tokens.ts";
+import type { Log } from "../../packages/telemetry/log.ts";
+import type { Metrics } from "../../packages/telemetry/metrics.ts";
+
+/** Per caller and route: a signed-in user, else an address. */
+const BUDGET: Budget = { perSecond: 200, burst: 600 };
+
+/** Routes with a budget of their own. Those that hash passwords or send mail are dear; a flash sale must not trip over its own customers. */
+export const BUDGETS: Record<string, Budget> = {
+  "bodega.auth.v1.AuthService/Register": { perSecond: 10, burst: 100 },
+  "bodega.auth.v1.AuthService/Login": { perSecond: 10, burst: 100 },
+  "bodega.auth.v1.AuthService/VerifyEmail": { perSecond: 10, burst: 100 },
+  "bodega.auth.v1.AuthService/ResendVerification": { perSecond: 5, burst: 50 },
+  "bodega.auth.v1.AuthService/RequestPasswordReset": { perSecond: 5, burst: 50 },
+  "bodega.auth.v1.AuthService/ResetPassword": { perSecond: 10, burst: 100 },
+  "bodega.auth.v1.AuthService/Refresh": { perSecond: 20, burst: 200 },
+  "bodega.order.v1.OrderService/PlaceOrder": { perSecond: 200, burst: 400 },
+  "bodega.canary.v1.CanaryService/CalculateSum": { perSecond: 1_000, burst: 2_000 },
+};
+
+/** Of a budget, while this process counts alone. */
+const SPARE_SHARE = 0.5;
+
+/** Takes one call from its caller's budget: sets the answer's headers, refuses with RESOURCE_EXHAUSTED when nothing is left. */
+export type Limit = (method: DescMethod, headers: Headers, answer: Headers) => Promise<void>;
+
+export interface LimitPorts {
+  locks: Locks;
+  verifier: Verifier;
+  log: Log;
+  metrics: Pick<Metrics, "limited">;
+  /** Budgets by "package.Service/Method"; the table above by default. */
+  budgets?: Record<string, Budget>;
+}
+
+export function createLimit({ locks, verifier, log, metrics, budgets = BUDGETS }: LimitPorts): Limit {
+  const spare = createEmbeddedLocks(
+    () => performance.now(),
+    () => "",
+  );
+  let alone = false;
+
+  /** When the shared counters cannot be asked, this process counts by itself, more strictly; it never lets everything through. */
+  async function take(key: string, budget: Budget): Promise<{ verdict: Verdict; budget: Budget }> {
+    try {
+      const verdict = await locks.take(key, budget);
+      if (alone) log.info("limits.shared_again");
+      alone = false;
+      return { verdict, budget };
+    } catch (error) {
+      if (!alone) log.error("limits.counting_alone", error);
+      alone = true;
+      const smaller = { perSecond: budget.perSecond * SPARE_SHARE, burst: Math.ceil(budget.burst * SPARE_SHARE) };
+      return { verdict: await spare.take(key, smaller), budget: smaller };
+    }
+  }
+
+  return async (method, headers, answer) => {
+    const route = `${method.parent.typeName}/${method.name}`;
+    const caller = await callerOf(verifier, headers);
+    const { verdict, budget } = await take(`limit:${route}:${caller}`, budgets[route] ?? BUDGET);
+    describe(answer, method.name, budget, verdict);
+    if (verdict.allowed) return;
+    metrics.limited.inc({ route });
+    const message = `${method.name} may be called ${budget.perSecond} times a second, ${budget.burst} at once: try again in ${verdict.retryAfterMs} ms`;
+    throw refused(Code.ResourceExhausted, "RATE_LIMITED", message, verdict.retryAfterMs);
+  };
+}
+
+/** A token that cannot be verified counts for its address, so guessing tokens buys no new budget; the call itself verifies again and says why. */
+async function callerOf(verifier: Verifier, headers: Headers): Promise<string> {
+  const address = `address:${headers.get(ADDRESS_HEADER) ?? ""}`;
+  try {
+    const token = bearer(headers);
+    return token ? `user:${(await verifier.verify(token)).userId}` : address;
+  } catch {
+    return address;
+  }
+}
+
+/** draft-ietf-httpapi-ratelimit-headers, and the three older headers that more clients read. */
+function describe(
+  answer: Headers,
+  name: string,
+  budget: Budget,
+  { allowed, remaining, retryAfterMs, resetAfterMs }: Verdict,
+): void {
+  const reset = seconds(resetAfterMs);
+  answer.set("ratelimit-policy", `"${name}";q=${budget.burst};w=${Math.ceil(budget.burst / budget.perSecond)}`);
+  answer.set("ratelimit", `"${name}";r=${remaining};t=${reset}`);
+  answer.set("ratelimit-limit", String(budget.burst));
+  answer.set("ratelimit-remaining", String(remaining));
+  answer.set("ratelimit-reset", String(reset));
+  if (!allowed) answer.set("retry-after", String(Math.max(1, seconds(retryAfterMs))));
+}
+
+function seconds(ms: number): number {
+  return Math.ceil(ms / 1_000);
+}

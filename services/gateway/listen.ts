@@ -1,0 +1,121 @@
+import type { ConnectRouter } from "@connectrpc/connect";
+import { StartError } from "../../packages/database/start-error.ts";
+import { sleep } from "../../packages/service/clock.ts";
+import { type GrpcOptions, listenGrpc } from "../../packages/service/grpc.ts";
+import type { Log } from "../../packages/telemetry/log.ts";
+import type { Metrics } from "../../packages/telemetry/metrics.ts";
+import type { AddressOf } from "./address.ts";
+import type { GatewayConfig } from "./config.ts";
+import type { Server } from "./gateway.ts";
+import { admitPlain } from "./headers.ts";
+import { createOpsPages, type EdgeService } from "./health.ts";
+
+export interface Listening {
+  port: number;
+  grpcPort: number;
+  opsPort: number;
+  /** Takes nothing new, ends streams, lets running calls end, then closes. */
+  close(): Promise<void>;
+}
+
+export interface ListenOptions {
+  config: GatewayConfig;
+  log: Log;
+  metrics: Metrics;
+  services: EdgeService[];
+  addressOf: AddressOf;
+  routeAll: (router: ConnectRouter) => void;
+  serving: Pick<GrpcOptions, "readMaxBytes" | "gate" | "shutdown">;
+  fetch: (req: Request, server?: Server) => Promise<Response>;
+  /** Called when closing begins. */
+  down: () => void;
+}
+
+/** Longer than any unary call may take. */
+const IDLE_SECONDS = 30;
+const GRACE_MS = 12_000;
+/** Bun ends a connection whose body is longer; ours, which answers in the caller's protocol, is smaller. */
+const REQUEST_BYTES_MAX = 16 * 1_048_576;
+
+export async function listen(options: ListenOptions): Promise<Listening> {
+  const { config, log, addressOf } = options;
+  const hostname = config.host;
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    options.down();
+    await Promise.all(closers.map((each) => each()));
+  };
+  try {
+    const edge = serve(hostname, config.port, "PORT", (req, server) => options.fetch(req, server));
+    closers.push(edge.close);
+    const ops = serve(hostname, config.opsPort, "OPS_PORT", createOpsPages(options.services, options.metrics, log));
+    closers.push(ops.close);
+    const grpc = await listenGrpc(options.routeAll, {
+      ...options.serving,
+      hostname,
+      port: config.grpcPort,
+      gate: async (context) => {
+        context.responseHeader.set("x-request-id", context.requestHeader.get("x-request-id") ?? "");
+        await options.serving.gate?.(context);
+      },
+      prepare: (headers, address) => admitPlain(headers, address, addressOf),
+      failed: (error) => log.error("grpc.failed", error),
+    }).catch((error: unknown) => {
+      throw explained(error, hostname, config.grpcPort, "GRPC_PORT");
+    });
+    closers.push(() => grpc.close(GRACE_MS));
+    return { port: edge.port, grpcPort: grpc.port, opsPort: ops.port, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function serve(
+  hostname: string,
+  port: number,
+  variable: string,
+  fetch: (req: Request, server: Server) => Promise<Response>,
+) {
+  try {
+    const server = Bun.serve({
+      hostname,
+      port,
+      http2: true,
+      idleTimeout: IDLE_SECONDS,
+      maxRequestBodySize: REQUEST_BYTES_MAX,
+      fetch,
+    });
+    return {
+      port: server.port ?? port,
+      async close() {
+        const stopped = new AbortController();
+        await Promise.race([server.stop(), sleep(GRACE_MS, stopped.signal)]);
+        stopped.abort();
+        await server.stop(true);
+      },
+    };
+  } catch (error) {
+    throw explained(error, hostname, port, variable);
+  }
+}
+
+/** What a person can do about a port that cannot be had. */
+function explained(error: unknown, host: string, port: number, variable: string): unknown {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const because = (sentence: string) => new StartError(sentence, { cause: error });
+  switch (code) {
+    case "EADDRINUSE":
+      return because(
+        `Port ${port} on ${host} is taken by another program: end that program, or choose another port with ${variable}.`,
+      );
+    case "EACCES":
+      return because(`Port ${port} on ${host} is not open to this user: choose one above 1023 with ${variable}.`);
+    case "EADDRNOTAVAIL":
+      return because(
+        `The address ${host} is not one of this machine: choose another one with HOST (port ${port}, ${variable}).`,
+      );
+    default:
+      return error;
+  }
+}
