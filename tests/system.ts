@@ -1,7 +1,7 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport, type Interceptor } from "@connectrpc/connect";
 import { Role } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
-import { openDatabase } from "../packages/database/database.ts";
+import { type Database, openDatabase } from "../packages/database/database.ts";
 import type { App } from "../packages/service/app.ts";
 import { type DrivenClock, drivenClock } from "../packages/service/clock.ts";
 import { type Random, systemRandom } from "../packages/service/random.ts";
@@ -24,10 +24,12 @@ export interface System {
   clock: DrivenClock;
   random: Random;
   platform: Platform;
+  /** The embedded broker's database. */
+  broker: Database;
   /** Log lines so far. */
   lines: Line[];
-  /** A typed client in a user's name. */
-  as<S extends DescService>(who: "anonymous" | "admin" | "kitchen" | User, service: S): Client<S>;
+  /** A typed client in a user's name; `runs` names the service that answers where several do, as with OpsService. */
+  as<S extends DescService>(who: "anonymous" | "admin" | "kitchen" | User, service: S, runs?: string): Client<S>;
   token(who: User): Promise<string>;
   newCustomer(): User;
   admin: User;
@@ -87,13 +89,17 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const runningOf = (typeName: string) =>
     platform.services.find(({ rpcs }) => rpcs.some(({ method }) => method.parent.typeName === typeName));
 
-  function as<S extends DescService>(who: "anonymous" | "admin" | "kitchen" | User, service: S): Client<S> {
+  function as<S extends DescService>(
+    who: "anonymous" | "admin" | "kitchen" | User,
+    service: S,
+    runs?: string,
+  ): Client<S> {
     const user = who === "admin" ? admin : who === "kitchen" ? kitchen : who;
     const bearer: Interceptor = (next) => async (req) => {
       if (user !== "anonymous") req.header.set("authorization", `Bearer ${await token(user)}`);
       return next(req);
     };
-    const running = runningOf(service.typeName);
+    const running = runs ? platform.services.find(({ name }) => name === runs) : runningOf(service.typeName);
     if (!running) throw new Error(`${service.typeName} does not run in this system`);
     return createClient(
       service,
@@ -101,11 +107,15 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     );
   }
 
+  const brokerUrl = new URL(databaseUrl);
+  brokerUrl.pathname = `/${databasePrefix}_broker`;
+  const broker = openDatabase(brokerUrl.toString(), "test-broker");
   const settle = () => settled(platform, clock);
   return {
     clock,
     random,
     platform,
+    broker,
     lines,
     as,
     token,
@@ -123,6 +133,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     },
     async close() {
       await platform.close();
+      await broker.close();
       await dropDatabases(databaseUrl, databasePrefix);
     },
   };

@@ -14,8 +14,7 @@ import { VERSION } from "./version.ts";
 const PAGE_SIZE = 50;
 
 /** OpsService of one service; the gateway asks each and puts the answers together. */
-export function opsHandlers(service: string) {
-  const startedAt = timestampFromDate(new Date());
+export function opsHandlers(service: string, startedAt: Date) {
   return answers(OpsService, {
     async listParked(app, _caller, { pageSize, pageToken }) {
       const size = pageSize || PAGE_SIZE;
@@ -53,7 +52,9 @@ export function opsHandlers(service: string) {
       };
     },
     async getInfo() {
-      return { services: [{ service, version: VERSION, instance: `${process.pid}`, startedAt }] };
+      return {
+        services: [{ service, version: VERSION, instance: `${process.pid}`, startedAt: timestampFromDate(startedAt) }],
+      };
     },
   });
 }

@@ -6,7 +6,7 @@ import { type Arrival, heldKeys, keep } from "../database/jobs.ts";
 import { parkArrival } from "../database/parked.ts";
 import type { FactMessage } from "../events/events.ts";
 import type { JobMessage } from "../jobs/jobs.ts";
-import { bindContext, contextFrom, withContext } from "../telemetry/context.ts";
+import { bindContext, contextFrom, inContextOf, withContext } from "../telemetry/context.ts";
 import { span } from "../telemetry/trace.ts";
 import type { App, Tx } from "./app.ts";
 import type { Hears } from "./service.ts";
@@ -37,7 +37,8 @@ export function createReceiver(app: App, hears: Hears[]) {
     await app.transact(async (tx) => {
       const now = app.clock.now();
       const fresh = await remember(tx.sql, messages, now);
-      const news = messages.filter((message) => fresh.has(message.id));
+      // A message may be in a batch twice: the first takes its id.
+      const news = messages.filter((message) => fresh.delete(message.id));
       if (news.length < messages.length)
         app.metrics.messages.inc(
           { service: app.service, type: "duplicate", outcome: "duplicate" },
@@ -83,6 +84,10 @@ export function createReceiver(app: App, hears: Hears[]) {
     await span(`on ${first.type}`, { "messaging.batch.message_count": run.length }, () =>
       hearer.handle(app, tx, bodies),
     );
+    // One line per message, so that one order's story reads on in every service that heard of it.
+    run.forEach((message, index) => {
+      inContextOf(bodies[index] ?? message, () => app.log.info("fact.done", { type: message.type, key: message.key }));
+    });
     app.metrics.messages.inc({ service: app.service, type: first.type, outcome: "done" }, run.length);
   }
 
@@ -116,7 +121,7 @@ export function createReceiver(app: App, hears: Hears[]) {
 export async function takeInJobs(app: App, messages: JobMessage[]): Promise<void> {
   await app.transact(async (tx) => {
     const fresh = await remember(tx.sql, messages, app.clock.now());
-    const news = messages.filter((message) => fresh.has(message.id));
+    const news = messages.filter((message) => fresh.delete(message.id));
     const arrivals = news.map(
       ({ id, type, key, body, traceparent, requestId }): Arrival => ({
         id,

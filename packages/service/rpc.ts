@@ -122,11 +122,11 @@ async function observed(
 ): Promise<Message> {
   const context = contextFrom(headers.get("x-request-id"), headers.get("traceparent"));
   const started = performance.now();
-  const done = (code: string) =>
-    app.metrics.rpcSeconds.observe(
-      { service: app.service, method: method.name, code },
-      (performance.now() - started) / 1_000,
-    );
+  const done = (code: string) => {
+    const ms = performance.now() - started;
+    app.metrics.rpcSeconds.observe({ service: app.service, method: method.name, code }, ms / 1_000);
+    app.log.info("rpc.done", { rpc: method.name, code, ms: Math.round(ms * 10) / 10 });
+  };
   return withContext(context, async () => {
     try {
       const reply = await span(

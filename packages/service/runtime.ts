@@ -74,7 +74,11 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
     wakes.worker?.wake();
   };
   const app = createApp(definition, ports, recorder, log, committed);
-  const rpcs = bindRpcs(app, { answers: [...definition.answers, opsHandlers(definition.name)] }, ports.verifier);
+  const rpcs = bindRpcs(
+    app,
+    { answers: [...definition.answers, opsHandlers(definition.name, ports.clock.now())] },
+    ports.verifier,
+  );
   const closers: (() => Promise<void>)[] = [];
   return {
     name: definition.name,

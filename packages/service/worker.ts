@@ -137,6 +137,9 @@ async function handleRun(app: App, tx: Tx, handlers: Map<string, Handler>, rows:
   await span(`${first.kind} ${first.type}`, { "messaging.batch.message_count": rows.length }, () =>
     handler.handle(app, tx, bodies),
   );
+  rows.forEach((row, index) => {
+    inContextOf(bodies[index] ?? row, () => app.log.info(`${row.kind}.done`, { type: row.type, key: row.key }));
+  });
   app.metrics.messages.inc({ service: app.service, type: first.type, outcome: "done" }, rows.length);
 }
 
@@ -170,6 +173,7 @@ async function performOne(app: App, work: DoesOutside | undefined, row: JobRow) 
         await app.transact(async (tx) => {
           if (await finish(tx.sql, row)) await work.settle(app, tx, body, result);
         });
+        app.log.info("effect.done", { type: row.type, key: row.key, attempts: row.attempts });
       }),
     );
     app.metrics.messages.inc({ service: app.service, type: row.type, outcome: "done" });

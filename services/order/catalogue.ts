@@ -19,7 +19,7 @@ const cached = new WeakMap<App, Map<string, { entry: CatalogueEntry; readAt: num
 export async function catalogue(app: App, productIds: string[]): Promise<Map<string, CatalogueEntry>> {
   const cache = cached.get(app) ?? new Map<string, { entry: CatalogueEntry; readAt: number }>();
   cached.set(app, cache);
-  const now = performance.now();
+  const now = app.clock.now().getTime();
   const found = new Map<string, CatalogueEntry>();
   for (const id of productIds) {
     const hit = cache.get(id);

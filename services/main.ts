@@ -1,0 +1,187 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
+import { StartError } from "../packages/database/start-error.ts";
+import { systemClock } from "../packages/service/clock.ts";
+import { systemRandom } from "../packages/service/random.ts";
+import { createLog, jsonLine, readableLine } from "../packages/telemetry/log.ts";
+import { createMetrics } from "../packages/telemetry/metrics.ts";
+import { type Environment, loadServices, SERVICE_NAMES } from "./all.ts";
+import { anchorFor, keptSecrets } from "./data-folder.ts";
+import { readConfig as gatewayConfig } from "./gateway/config.ts";
+import { createGateway } from "./gateway/gateway.ts";
+import { startCatcher } from "./mail/embedded.ts";
+import { paymentRoutes } from "./payment/routes.ts";
+import { startPlatform } from "./platform.ts";
+
+/** What later versions speak; a half-understood target must not be ignored. */
+const NOT_YET = ["KAFKA_BROKERS", "RABBITMQ_URL", "REDIS_URL", "DATABASE_REPLICA_URLS"];
+
+/** Starts Bodega and returns when it serves. Throws StartError with a sentence for what a person can mend. */
+export async function main(args: string[], env: Environment = process.env): Promise<void> {
+  const settings = readSettings(args, env);
+  const log = createLog((line) => process.stdout.write(process.stdout.isTTY ? readableLine(line) : jsonLine(line)));
+  const stops: (() => Promise<void>)[] = [];
+  const stop = once(async () => {
+    for (const close of stops.toReversed()) await close();
+  });
+  const starting = start(settings, env, log, stops);
+  onSignal(async (signal) => {
+    log.info("stopping", { signal });
+    await starting.catch(() => {});
+    await stop();
+  });
+  try {
+    await starting;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+type Settings = ReturnType<typeof readSettings>;
+
+function readSettings(args: string[], env: Environment) {
+  const unknown = args.filter((arg) => arg !== "all");
+  if (unknown.length > 0) throw new StartError(`This version runs all services in one process: expected "all" or nothing, found ${unknown.join(" ")}.`);
+  for (const name of NOT_YET) {
+    if (env[name]) throw new StartError(`${name} is set, but this version has only the embedded adapters: unset it.`);
+  }
+  try {
+    const relay = env["RELAY"] || "poll";
+    if (relay !== "poll" && relay !== "wal") throw new Error(`RELAY must be poll or wal, found ${relay}`);
+    return {
+      gateway: gatewayConfig(env),
+      dataDir: env["DATA_DIR"] || ".data",
+      databaseUrl: env["DATABASE_URL"],
+      timeScale: positive("TIME_SCALE", env["TIME_SCALE"] || "1"),
+      mailPort: port("MAIL_PORT", env["MAIL_PORT"] || "8025"),
+      smtpPort: port("SMTP_PORT", env["SMTP_PORT"] || "1025"),
+      relay: relay as "poll" | "wal",
+    };
+  } catch (error) {
+    throw sentence(error);
+  }
+}
+
+async function start(settings: Settings, env: Environment, log: ReturnType<typeof createLog>, stops: (() => Promise<void>)[]): Promise<void> {
+  const { gateway: edge, dataDir, timeScale } = settings;
+  const databaseUrl = settings.databaseUrl ?? (await embeddedDatabase(dataDir, log, stops));
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const secrets = keptSecrets(join(dataDir, "secrets.json"));
+  const clock = systemClock(timeScale, anchorFor(join(dataDir, "clock.json"), timeScale));
+  const metrics = createMetrics();
+  const adminPassword = env["ADMIN_PASSWORD"] || secrets.adminPassword;
+  const services = await loadServices(SERVICE_NAMES, { ...env, ADMIN_PASSWORD: adminPassword }).catch((error: unknown) => {
+    throw sentence(error);
+  });
+  const platform = await startPlatform({
+    services,
+    databaseUrl,
+    databasePrefix: "bodega",
+    secret: secrets.database,
+    relay: settings.relay,
+    clock,
+    securityClock: systemClock(),
+    random: systemRandom(clock),
+    log,
+    metrics,
+  });
+  stops.push(platform.close);
+  const mail = appOf(platform.services, "mail");
+  const catcher = await startCatcher(mail, { mailPort: settings.mailPort, smtpPort: settings.smtpPort, host: edge.host });
+  stops.push(catcher.close);
+  const listening = await createGateway({
+    services: platform.services,
+    verifier: platform.verifier,
+    locks: platform.locks,
+    log: log.with({ service: "gateway" }),
+    metrics,
+    config: edge,
+    pages: paymentRoutes(appOf(platform.services, "payment")),
+  }).listen();
+  stops.push(listening.close);
+  if (!edge.rateLimits) log.warn("rate limits are off: fit for benches only");
+  announce(settings, { ...listening, mailPort: catcher.port, smtpPort: catcher.smtpPort, adminEmail: env["ADMIN_EMAIL"] || "admin@bodega.test", adminPassword });
+}
+
+async function embeddedDatabase(dataDir: string, log: ReturnType<typeof createLog>, stops: (() => Promise<void>)[]): Promise<string> {
+  const server = await startEmbeddedPostgres({ dataDir, log: (line) => log.info("postgres", { line }) });
+  stops.push(server.close);
+  return server.url;
+}
+
+function appOf(services: Awaited<ReturnType<typeof startPlatform>>["services"], name: string) {
+  const running = services.find((each) => each.name === name);
+  if (!running) throw new Error(`${name} does not run`);
+  return running.app;
+}
+
+interface Where {
+  port: number;
+  grpcPort: number;
+  opsPort: number;
+  mailPort: number;
+  smtpPort: number;
+  adminEmail: string;
+  adminPassword: string;
+}
+
+function announce({ gateway, dataDir, timeScale }: Settings, where: Where) {
+  const host = gateway.host.includes(":") ? `[${gateway.host}]` : gateway.host;
+  process.stderr.write(`
+  Bodega is open.
+
+  Edge          http://${host}:${where.port}        Connect, gRPC-Web, REST; /openapi.json
+  gRPC          ${host}:${where.grpcPort}
+  Mail catcher  http://${host}:${where.mailPort}        SMTP on ${where.smtpPort}
+  Operations    http://${host}:${where.opsPort}/metrics
+  Admin         ${where.adminEmail}  ${where.adminPassword}
+  Data          ${dataDir}${timeScale === 1 ? "" : `\n  Time          runs ${timeScale} times as fast`}
+
+`);
+}
+
+/** Ends the process after `stop`; a second signal ends it at once. PostgreSQL keeps what was committed either way. */
+function onSignal(stop: (signal: string) => Promise<void>) {
+  let stopping = false;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      if (stopping) process.exit(1);
+      stopping = true;
+      stop(signal).then(
+        () => process.exit(0),
+        (error: unknown) => {
+          process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+          process.exit(1);
+        },
+      );
+    });
+  }
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= work();
+    return done;
+  };
+}
+
+function sentence(error: unknown): StartError {
+  return error instanceof StartError ? error : new StartError(`${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+}
+
+function port(name: string, text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new Error(`${name} must be a port from 0 to 65535, found ${text}`);
+  return value;
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0 || value > 1_000_000) throw new Error(`${name} must be a number above 0 and at most 1000000, found ${text}`);
+  return value;
+}
+
+if (import.meta.main) await main(process.argv.slice(2));

@@ -1,0 +1,93 @@
+// The auth service alone, with somebody who reads the mails and the facts.
+import { fromBinary } from "@bufbuild/protobuf";
+import type { Client } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { UserRegistered, UserVerified } from "../packages/api/facts.ts";
+import { AuthService } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
+import type { SendVerificationCode as CodeMail } from "../packages/api/gen/bodega/mail/v1/events_pb.ts";
+import { SendPasswordReset, SendVerificationCode } from "../packages/api/jobs.ts";
+import { reasonOf, retryAfterMs } from "../packages/service/errors.ts";
+import { type System, startSystem } from "./system.ts";
+
+export const PASSWORD = "three brown foxes";
+
+export interface AuthSystem extends System {
+  anyone: Client<typeof AuthService>;
+  mails: { type: string; body: CodeMail }[];
+  facts: { type: string; userId: string }[];
+  newEmail(): string;
+  /** The newest code mailed to an address. */
+  codeFor(email: string): Promise<string>;
+  /** Registered, and not verified. */
+  newcomer(): Promise<{ email: string; code: string }>;
+  /** Registered and verified. */
+  customer(): Promise<{ email: string; userId: string }>;
+}
+
+export async function startAuth(env: Record<string, string> = {}): Promise<AuthSystem> {
+  const system = await startSystem({ services: ["auth"], env });
+  const anyone = system.as("anonymous", AuthService);
+  const mails: AuthSystem["mails"] = [];
+  const facts: AuthSystem["facts"] = [];
+  system.platform.jobs.receive("mail", async (batch) => {
+    for (const { type, body } of batch) {
+      const job = [SendVerificationCode, SendPasswordReset].find((each) => each.type === type);
+      if (!job) throw new Error(`auth sent mail a job ${type}`);
+      // Both jobs have the same fields.
+      mails.push({ type, body: fromBinary(job.schema, body) as CodeMail });
+    }
+  });
+  system.platform.events.subscribe("auth-test", ["user"], async (batch) => {
+    for (const { type, body } of batch) {
+      const fact = [UserRegistered, UserVerified].find((each) => each.type === type);
+      if (!fact) throw new Error(`auth told a fact ${type}`);
+      facts.push({ type, userId: fromBinary(fact.schema, body).userId });
+    }
+  });
+  let people = 0;
+  const newEmail = () => `person${people++}@example.test`;
+
+  async function codeFor(email: string) {
+    await system.settle();
+    const mail = mails.findLast(({ body }) => body.email === email);
+    if (!mail) throw new Error(`no code was mailed to ${email}`);
+    return mail.body.code;
+  }
+
+  async function newcomer() {
+    const email = newEmail();
+    await anyone.register({ email, password: PASSWORD, displayName: "Ada" });
+    return { email, code: await codeFor(email) };
+  }
+
+  async function customer() {
+    const { email, code } = await newcomer();
+    await anyone.verifyEmail({ email, code });
+    const [row] = await system.app("auth").sql<{ user_id: string }[]>`select user_id from users where email = ${email}`;
+    return { email, userId: row?.user_id ?? "" };
+  }
+
+  return { ...system, anyone, mails, facts, newEmail, codeFor, newcomer, customer };
+}
+
+export interface Refusal {
+  code: string;
+  reason: string | undefined;
+  retryMs: number | undefined;
+}
+
+/** Who a call is refused with. Fails when it is not. */
+export async function refusal(call: Promise<unknown>): Promise<Refusal> {
+  const outcome = await call.then(
+    () => "answered",
+    (error: unknown) => error,
+  );
+  if (!(outcome instanceof ConnectError)) throw new Error(`expected a refusal, found ${Bun.inspect(outcome)}`);
+  return { code: Code[outcome.code] ?? "", reason: reasonOf(outcome), retryMs: retryAfterMs(outcome) };
+}
+
+export const outcomes = (calls: Promise<unknown>[]) =>
+  Promise.allSettled(calls).then((settled) => settled.map(({ status }) => status === "fulfilled"));
+
+/** Six digits that are not these. */
+export const otherThan = (code: string) => String((Number(code) + 1) % 1_000_000).padStart(6, "0");
