@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type Amount, type PaymentProvider, type ProviderEvent, SIGNATURE_WINDOW_MS } from "./provider.ts";
+
+/** A provider, and the other side of it: its customers, its ledger, its clock. */
+export interface ProviderBench {
+  provider: PaymentProvider;
+  newId(): string;
+  /** Makes the checkout's customer decide, and gives the webhook that the provider sends. */
+  decide(paymentId: string, kind: ProviderEvent["kind"]): Promise<Webhook>;
+  /** The same event once more, signed anew. */
+  redeliver(webhook: Webhook): Promise<Webhook>;
+  wait(ms: number): void;
+  /** The provider's own word on what it has given back. */
+  givenBack(providerReference: string): Promise<bigint[]>;
+  close(): Promise<void>;
+}
+
+export interface Webhook {
+  body: Uint8Array;
+  headers: Headers;
+}
+
+const AMOUNT: Amount = { currencyCode: "EUR", minorUnits: 1_999n };
+
+/** What every payment provider must do; a declared limit is skipped with its reason. */
+export function providerContract(
+  name: string,
+  start: () => Promise<ProviderBench>,
+  skips: { test: string; reason: string }[] = [],
+): void {
+  describe(`the payment provider contract: ${name}`, () => {
+    let bench: ProviderBench;
+    beforeAll(async () => {
+      bench = await start();
+    });
+    afterAll(() => bench.close());
+
+    const promise = (title: string, check: () => Promise<void>) => {
+      const skip = skips.find((each) => each.test === title);
+      if (skip) test.skip(`${title} (${skip.reason})`, check);
+      else test(title, check);
+    };
+
+    async function checkout() {
+      const order = { paymentId: bench.newId(), orderId: bench.newId(), amount: AMOUNT };
+      return { ...order, ...(await bench.provider.createCheckout(order)) };
+    }
+
+    async function captured() {
+      const { paymentId } = await checkout();
+      const { body, headers } = await bench.decide(paymentId, "captured");
+      const event = await bench.provider.parseWebhook(body, headers);
+      if (!event) throw new Error("a capture must be of interest");
+      return event;
+    }
+
+    const refusal = (body: Uint8Array, headers: Headers) =>
+      bench.provider.parseWebhook(body, headers).then(
+        () => "accepted",
+        (error: unknown) => (error instanceof ConnectError ? Code[error.code] : String(error)),
+      );
+
+    promise("a checkout that is opened twice is one checkout", async () => {
+      const first = await checkout();
+      const again = await bench.provider.createCheckout(first);
+      expect(again).toEqual({ providerReference: first.providerReference, checkoutUrl: first.checkoutUrl });
+      expect(URL.canParse(first.checkoutUrl)).toBe(true);
+    });
+
+    promise("a payment's id does not name a checkout of another amount", async () => {
+      const first = await checkout();
+      const other = { ...first, amount: { ...AMOUNT, minorUnits: 1n } };
+      await expect(bench.provider.createCheckout(other)).rejects.toThrow();
+    });
+
+    for (const kind of ["captured", "declined", "abandoned"] as const) {
+      promise(`a checkout that was ${kind} is told by a signed event`, async () => {
+        const { paymentId } = await checkout();
+        const { body, headers } = await bench.decide(paymentId, kind);
+        expect(await bench.provider.parseWebhook(body, headers)).toMatchObject({ kind, paymentId, amount: AMOUNT });
+      });
+    }
+
+    promise("an event keeps its id when it is delivered again", async () => {
+      const { paymentId } = await checkout();
+      const webhook = await bench.decide(paymentId, "captured");
+      const again = await bench.redeliver(webhook);
+      const [first, second] = await Promise.all(
+        [webhook, again].map(({ body, headers }) => bench.provider.parseWebhook(body, headers)),
+      );
+      expect(second).toEqual(first as NonNullable<typeof first>);
+    });
+
+    promise("no body with one byte changed is accepted", async () => {
+      const { paymentId } = await checkout();
+      const { body, headers } = await bench.decide(paymentId, "captured");
+      const answers = new Set<string | undefined>();
+      for (let at = 0; at < body.length; at++) {
+        for (const flip of [1, 32, 128]) {
+          const forged = Uint8Array.from(body, (byte, index) => (index === at ? byte ^ flip : byte));
+          answers.add(await refusal(forged, headers));
+        }
+      }
+      for (const forged of [body.slice(1), body.slice(0, -1), new Uint8Array(), new Uint8Array([...body, 32])])
+        answers.add(await refusal(forged, headers));
+      expect([...answers]).toEqual(["InvalidArgument"]);
+    });
+
+    promise("no signature with one character changed, and none at all, is accepted", async () => {
+      const { paymentId } = await checkout();
+      const { body, headers } = await bench.decide(paymentId, "captured");
+      const answers = new Set([await refusal(body, new Headers())]);
+      for (const [name, value] of headers) {
+        if (!name.endsWith("signature")) continue;
+        for (let at = 0; at < value.length; at++) {
+          for (const other of ["0", "7", "f", "A", "=", ""]) {
+            const forged = `${value.slice(0, at)}${other}${value.slice(at + 1)}`;
+            if (forged !== value) answers.add(await refusal(body, new Headers({ [name]: forged })));
+          }
+        }
+      }
+      expect([...answers]).toEqual(["InvalidArgument"]);
+    });
+
+    promise("a signature is good for five minutes and no longer", async () => {
+      const { paymentId } = await checkout();
+      const { body, headers } = await bench.decide(paymentId, "captured");
+      bench.wait(SIGNATURE_WINDOW_MS - 2_000);
+      expect(await refusal(body, headers)).toBe("accepted");
+      bench.wait(4_000);
+      expect(await refusal(body, headers)).toBe("InvalidArgument");
+    });
+
+    promise("a refund that is asked for twice under one id is one refund", async () => {
+      const { providerReference } = await captured();
+      const refund = { refundId: bench.newId(), providerReference, amount: AMOUNT };
+      await Promise.all([bench.provider.refund(refund), bench.provider.refund(refund)]);
+      await bench.provider.refund(refund);
+      expect(await bench.givenBack(providerReference)).toEqual([1_999n]);
+    });
+
+    promise("parts are given back until nothing is left, and then no more", async () => {
+      const { providerReference } = await captured();
+      const part = (minorUnits: bigint) =>
+        bench.provider.refund({ refundId: bench.newId(), providerReference, amount: { ...AMOUNT, minorUnits } });
+      await part(1_000n);
+      await expect(part(1_000n)).rejects.toThrow();
+      await part(999n);
+      await expect(part(1n)).rejects.toThrow();
+      expect((await bench.givenBack(providerReference)).sort()).toEqual([1_000n, 999n]);
+    });
+
+    promise("nothing is given back of what was not captured", async () => {
+      const { paymentId, providerReference } = await checkout();
+      await bench.decide(paymentId, "declined");
+      await expect(
+        bench.provider.refund({ refundId: bench.newId(), providerReference, amount: AMOUNT }),
+      ).rejects.toThrow();
+      expect(await bench.givenBack(providerReference)).toEqual([]);
+    });
+  });
+}

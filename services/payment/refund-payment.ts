@@ -1,0 +1,68 @@
+import { Code } from "@connectrpc/connect";
+import {
+  type RefundPaymentRequest,
+  RefundPaymentResponseSchema,
+} from "../../packages/api/gen/bodega/payment/v1/payment_pb.ts";
+import { RequestRefund } from "../../packages/api/jobs.ts";
+import { type App, reading, type Tx } from "../../packages/service/app.ts";
+import type { Caller } from "../../packages/service/caller.ts";
+import { invalidField, notFound, refused } from "../../packages/service/errors.ts";
+import type { PaymentConfig } from "./config.ts";
+import { leftOf, type Payment, paymentMessage } from "./payment.ts";
+import { insertRefund, lockPayment } from "./store.ts";
+
+export async function refundPayment(app: App<PaymentConfig>, caller: Caller, req: RefundPaymentRequest) {
+  const story = async (tx: Tx) => {
+    const payment = await lockPayment(tx.sql, req.paymentId);
+    if (!payment) throw notFound("payment", req.paymentId);
+    const minorUnits = refundable(payment, req);
+    return { payment: paymentMessage(await promiseRefund(app, tx, payment, minorUnits, req.reason, caller.userId)) };
+  };
+  return app.once(caller, RefundPaymentResponseSchema, req, reading(story));
+}
+
+/** How much to give back; refuses what cannot be. */
+function refundable(payment: Payment, { amount }: RefundPaymentRequest): bigint {
+  const { payment_id, status, currency_code } = payment;
+  if (status !== "CAPTURED" && status !== "REFUNDED") {
+    throw refused(Code.FailedPrecondition, "NOT_CAPTURED", `payment ${payment_id} is ${status}: expected CAPTURED`);
+  }
+  if (amount && amount.currencyCode !== currency_code)
+    throw invalidField(
+      "amount.currency_code",
+      `is ${amount.currencyCode || "empty"}: the payment is in ${currency_code}`,
+    );
+  const left = leftOf(payment);
+  const asked = amount?.minorUnits ?? left;
+  if (asked > left || left === 0n) {
+    throw refused(
+      Code.FailedPrecondition,
+      "REFUND_TOO_HIGH",
+      `payment ${payment_id} has ${left} ${currency_code} minor units left to refund, asked for ${asked}`,
+    );
+  }
+  return asked;
+}
+
+/** Records a refund of a locked payment, and that the provider must be told. */
+export async function promiseRefund(
+  app: App<PaymentConfig>,
+  tx: Tx,
+  { payment_id: paymentId }: Payment,
+  minorUnits: bigint,
+  reason: string,
+  requestedBy: string,
+): Promise<Payment> {
+  const refundId = app.random.idBeside(paymentId);
+  const promised = await insertRefund(tx.sql, {
+    refundId,
+    paymentId,
+    minorUnits,
+    reason,
+    requestedBy,
+    requestedAt: app.clock.now(),
+  });
+  if (!promised) throw new Error(`payment ${paymentId} was locked, and yet is not CAPTURED any more`);
+  tx.enqueue(RequestRefund, { refundId, paymentId });
+  return promised;
+}
