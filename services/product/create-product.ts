@@ -1,0 +1,50 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
+import { ProductCreated } from "../../packages/api/facts.ts";
+import {
+  type CreateProductRequest,
+  CreateProductResponseSchema,
+} from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
+import { type App, reading, type Tx } from "../../packages/service/app.ts";
+import type { Caller } from "../../packages/service/caller.ts";
+import { invalidField, refused } from "../../packages/service/errors.ts";
+import { currentContext } from "../../packages/telemetry/context.ts";
+import { apply, changesOf, type Draft, type Happening, type Product, refuseNul, shared, toMessage } from "./product.ts";
+import { insertEvent, insertProduct } from "./store.ts";
+
+export async function createProduct(app: App, caller: Caller, req: CreateProductRequest) {
+  const { sku, name, description, price, collections, prepared, initialStock } = req;
+  if (!price) throw invalidField("price", "expected a price, found none");
+  refuseNul({ name, description, collections: collections.join() });
+  const draft = { sku, name, description, price, collections, prepared, initialStock };
+  return app.once(
+    caller,
+    CreateProductResponseSchema,
+    req,
+    reading(async (tx) => {
+      const product = await addProduct(app, tx, draft, caller.userId);
+      if (!product) throw refused(Code.AlreadyExists, "SKU_TAKEN", `expected a new SKU, found a product with ${sku}`);
+      return { product: toMessage(product, 0) };
+    }),
+  );
+}
+
+/** A new product and its first event; null when the SKU is taken, by an archived product too. */
+export async function addProduct(app: App, tx: Tx, draft: Draft, actor: string): Promise<Product | null> {
+  const created: Happening = {
+    productId: app.random.id(),
+    version: 1n,
+    type: "product.created",
+    changes: changesOf(draft),
+    at: app.clock.now(),
+  };
+  const product = apply(undefined, created);
+  if (!(await insertProduct(tx.sql, product))) return null;
+  insertEvent(tx, { ...created, actor, traceId: currentContext()?.traceId ?? "" });
+  tx.emit(ProductCreated, {
+    ...shared(product),
+    initialStock: draft.initialStock,
+    createdAt: timestampFromDate(created.at),
+  });
+  return product;
+}
