@@ -38,7 +38,10 @@ function readJson<T>(path: string): T | undefined {
   try {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    throw new StartError(`${path} is not readable as JSON: bring it back from a backup, or remove it to have it made anew.`, { cause: error });
+    throw new StartError(
+      `${path} is not readable as JSON: bring it back from a backup, or remove it to have it made anew.`,
+      { cause: error },
+    );
   }
 }
 

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
 import { StartError } from "../packages/database/start-error.ts";
+import type { App } from "../packages/service/app.ts";
 import { systemClock } from "../packages/service/clock.ts";
 import { systemRandom } from "../packages/service/random.ts";
 import { createLog, jsonLine, readableLine } from "../packages/telemetry/log.ts";
@@ -11,6 +12,7 @@ import { anchorFor, keptSecrets } from "./data-folder.ts";
 import { readConfig as gatewayConfig } from "./gateway/config.ts";
 import { createGateway } from "./gateway/gateway.ts";
 import { startCatcher } from "./mail/embedded.ts";
+import type { PaymentConfig } from "./payment/config.ts";
 import { paymentRoutes } from "./payment/routes.ts";
 import { startPlatform } from "./platform.ts";
 
@@ -43,7 +45,10 @@ type Settings = ReturnType<typeof readSettings>;
 
 function readSettings(args: string[], env: Environment) {
   const unknown = args.filter((arg) => arg !== "all");
-  if (unknown.length > 0) throw new StartError(`This version runs all services in one process: expected "all" or nothing, found ${unknown.join(" ")}.`);
+  if (unknown.length > 0)
+    throw new StartError(
+      `This version runs all services in one process: expected "all" or nothing, found ${unknown.join(" ")}.`,
+    );
   for (const name of NOT_YET) {
     if (env[name]) throw new StartError(`${name} is set, but this version has only the embedded adapters: unset it.`);
   }
@@ -64,7 +69,12 @@ function readSettings(args: string[], env: Environment) {
   }
 }
 
-async function start(settings: Settings, env: Environment, log: ReturnType<typeof createLog>, stops: (() => Promise<void>)[]): Promise<void> {
+async function start(
+  settings: Settings,
+  env: Environment,
+  log: ReturnType<typeof createLog>,
+  stops: (() => Promise<void>)[],
+): Promise<void> {
   const { gateway: edge, dataDir, timeScale } = settings;
   const databaseUrl = settings.databaseUrl ?? (await embeddedDatabase(dataDir, log, stops));
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
@@ -72,9 +82,11 @@ async function start(settings: Settings, env: Environment, log: ReturnType<typeo
   const clock = systemClock(timeScale, anchorFor(join(dataDir, "clock.json"), timeScale));
   const metrics = createMetrics();
   const adminPassword = env["ADMIN_PASSWORD"] || secrets.adminPassword;
-  const services = await loadServices(SERVICE_NAMES, { ...env, ADMIN_PASSWORD: adminPassword }).catch((error: unknown) => {
-    throw sentence(error);
-  });
+  const services = await loadServices(SERVICE_NAMES, { ...env, ADMIN_PASSWORD: adminPassword }).catch(
+    (error: unknown) => {
+      throw sentence(error);
+    },
+  );
   const platform = await startPlatform({
     services,
     databaseUrl,
@@ -89,7 +101,11 @@ async function start(settings: Settings, env: Environment, log: ReturnType<typeo
   });
   stops.push(platform.close);
   const mail = appOf(platform.services, "mail");
-  const catcher = await startCatcher(mail, { mailPort: settings.mailPort, smtpPort: settings.smtpPort, host: edge.host });
+  const catcher = await startCatcher(mail, {
+    mailPort: settings.mailPort,
+    smtpPort: settings.smtpPort,
+    host: edge.host,
+  });
   stops.push(catcher.close);
   const listening = await createGateway({
     services: platform.services,
@@ -98,14 +114,25 @@ async function start(settings: Settings, env: Environment, log: ReturnType<typeo
     log: log.with({ service: "gateway" }),
     metrics,
     config: edge,
-    pages: paymentRoutes(appOf(platform.services, "payment")),
+    // Every app lies in one list; payment's carries payment's configuration.
+    pages: paymentRoutes(appOf(platform.services, "payment") as App<PaymentConfig>),
   }).listen();
   stops.push(listening.close);
   if (!edge.rateLimits) log.warn("rate limits are off: fit for benches only");
-  announce(settings, { ...listening, mailPort: catcher.port, smtpPort: catcher.smtpPort, adminEmail: env["ADMIN_EMAIL"] || "admin@bodega.test", adminPassword });
+  announce(settings, {
+    ...listening,
+    mailPort: catcher.port,
+    smtpPort: catcher.smtpPort,
+    adminEmail: env["ADMIN_EMAIL"] || "admin@bodega.test",
+    adminPassword,
+  });
 }
 
-async function embeddedDatabase(dataDir: string, log: ReturnType<typeof createLog>, stops: (() => Promise<void>)[]): Promise<string> {
+async function embeddedDatabase(
+  dataDir: string,
+  log: ReturnType<typeof createLog>,
+  stops: (() => Promise<void>)[],
+): Promise<string> {
   const server = await startEmbeddedPostgres({ dataDir, log: (line) => log.info("postgres", { line }) });
   stops.push(server.close);
   return server.url;
@@ -169,18 +196,22 @@ function once(work: () => Promise<void>): () => Promise<void> {
 }
 
 function sentence(error: unknown): StartError {
-  return error instanceof StartError ? error : new StartError(`${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+  return error instanceof StartError
+    ? error
+    : new StartError(`${error instanceof Error ? error.message : String(error)}.`, { cause: error });
 }
 
 function port(name: string, text: string): number {
   const value = Number(text);
-  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new Error(`${name} must be a port from 0 to 65535, found ${text}`);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535)
+    throw new Error(`${name} must be a port from 0 to 65535, found ${text}`);
   return value;
 }
 
 function positive(name: string, text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0 || value > 1_000_000) throw new Error(`${name} must be a number above 0 and at most 1000000, found ${text}`);
+  if (!Number.isFinite(value) || value <= 0 || value > 1_000_000)
+    throw new Error(`${name} must be a number above 0 and at most 1000000, found ${text}`);
   return value;
 }
 
