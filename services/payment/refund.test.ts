@@ -151,6 +151,7 @@ test("a refund that was settled and is performed again changes nothing", async (
     { refund_id: string }[]
   >`select refund_id from refunds where payment_id = ${paymentId}`;
   await ask(system, RequestRefund, { refundId: refund?.refund_id ?? "", paymentId });
+  expect(await system.payment.sql`select 1 from parked where key = ${paymentId}`).toHaveLength(0);
   expect(await system.givenBack(paymentId)).toEqual([1_999n]);
   expect(refundsTold(paymentId)).toHaveLength(1);
 });
