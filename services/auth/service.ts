@@ -1,5 +1,6 @@
 import { AuthService } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
-import { answers, service } from "../../packages/service/service.ts";
+import { answers, does, service } from "../../packages/service/service.ts";
+import { SayNothing } from "./code.ts";
 import type { AuthConfig } from "./config.ts";
 import { getSigningKeys, prepareKeys, rotateSigningKey } from "./keys.ts";
 import { login } from "./login.ts";
@@ -33,7 +34,7 @@ export const auth = (config: AuthConfig) =>
       }),
     ],
     hears: [],
-    does: [],
+    does: [does(SayNothing, () => {})],
     async starts(app) {
       await prepareKeys(app);
       await ensureAdmin(app);

@@ -165,10 +165,8 @@ export async function spendCode(sql: Sql, purpose: Purpose, addressHash: Uint8Ar
 /** A few at a time, with every write: the table stays as small as an hour's requests. */
 export async function deleteCodesOver(sql: Sql, before: Date): Promise<void> {
   await sql`
-    with old as (delete from codes where ctid = any(array(
-      select ctid from codes where expires_at < ${before} limit ${ROWS_REMOVED_MAX} for update skip locked)))
-    delete from silences where ctid = any(array(
-      select ctid from silences where over_at < ${before} limit ${ROWS_REMOVED_MAX} for update skip locked))`;
+    delete from codes where ctid = any(array(
+      select ctid from codes where expires_at < ${before} limit ${ROWS_REMOVED_MAX} for update skip locked))`;
 }
 
 // Sessions
