@@ -10,6 +10,7 @@ import {
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectRouter, type ServiceImpl } from "@connectrpc/connect";
+import { file_google_rpc_error_details } from "../api/gen/google/rpc/error_details_pb.ts";
 import {
   file_grpc_reflection_v1_reflection,
   ServerReflection,
@@ -23,16 +24,17 @@ type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema
 export function routeReflection(router: ConnectRouter, services: DescService[]): void {
   const alpha = alphaService();
   const all = [...services, ServerReflection, alpha];
-  const registry = createRegistry(
-    ...new Map(all.flatMap(({ file }) => closure(file).map((each) => [each.name, each]))).values(),
-  );
+  // Refusals carry details that no file imports.
+  const roots = [...all.map(({ file }) => file), file_google_rpc_error_details];
+  const known = [...new Map(roots.flatMap((file) => closure(file)).map((file) => [file.name, file])).values()];
+  const registry = createRegistry(...known);
   const implementation: Partial<ServiceImpl<typeof ServerReflection>> = {
     async *serverReflectionInfo(requests) {
       for await (const request of requests) {
         yield {
           validHost: request.host,
           originalRequest: request,
-          messageResponse: answer(request.messageRequest, registry, all),
+          messageResponse: answer(request.messageRequest, registry, known, all),
         };
       }
     },
@@ -44,13 +46,17 @@ export function routeReflection(router: ConnectRouter, services: DescService[]):
 function answer(
   request: ServerReflectionRequest["messageRequest"],
   registry: Registry,
+  known: DescFile[],
   services: DescService[],
 ): Answer {
   switch (request.case) {
     case "listServices":
       return { case: "listServicesResponse", value: { service: services.map(({ typeName }) => ({ name: typeName })) } };
     case "fileByFilename":
-      return files(fileNamed(request.value, services), `there is no file ${request.value}`);
+      return files(
+        known.find(({ proto }) => proto.name === request.value),
+        `there is no file ${request.value}`,
+      );
     case "fileContainingSymbol":
       return files(fileOf(request.value, registry), `there is no symbol ${request.value}`);
     case "fileContainingExtension": {
@@ -90,10 +96,6 @@ function fileOf(symbol: string, registry: Registry): DescFile | undefined {
     if (found) return found.file;
   }
   return undefined;
-}
-
-function fileNamed(name: string, services: DescService[]): DescFile | undefined {
-  return services.flatMap(({ file }) => closure(file)).find(({ proto }) => proto.name === name);
 }
 
 function closure(file: DescFile, seen = new Set<string>()): DescFile[] {

@@ -15,25 +15,65 @@ export interface BoundPorts {
   unaryMsMax?: number;
 }
 
-/** An RPC that ends: a unary call after ten seconds at most, a stream with its client or its token. */
-export function bounded(rpc: Rpc, ports: BoundPorts): Rpc {
-  return rpc.kind === "unary" ? boundedUnary(rpc, ports.unaryMsMax ?? UNARY_MS_MAX) : boundedStream(rpc, ports);
+/** RPCs that end: a unary call after ten seconds at most, a stream with its client or its token. */
+export function createBounds(ports: BoundPorts): (rpc: Rpc) => Rpc {
+  const deadlines = createDeadlines(ports.unaryMsMax ?? UNARY_MS_MAX);
+  return (rpc) => (rpc.kind === "unary" ? boundedUnary(rpc, deadlines) : boundedStream(rpc, ports));
 }
 
-function boundedUnary(rpc: UnaryRpc, msMax: number): UnaryRpc {
+function boundedUnary(rpc: UnaryRpc, deadlines: Deadlines): UnaryRpc {
   return {
     ...rpc,
     async call(request, { headers, signal }) {
-      const over = linked(signal);
-      const late = () =>
-        refused(Code.DeadlineExceeded, "DEADLINE_EXCEEDED", `${rpc.method.name} took longer than ${msMax} ms`);
-      // Once the call is over the sleep ends early, and a second abort changes nothing.
-      void sleep(msMax, over.signal).then(() => over.abort(late()));
+      const over = new AbortController();
+      const ended = Promise.withResolvers<never>();
+      const end = (reason: unknown) => {
+        over.abort(reason);
+        ended.reject(reason);
+      };
+      if (signal.aborted) throw signal.reason;
+      signal.addEventListener("abort", () => end(signal.reason), { once: true });
+      const done = deadlines.begin((ms) => end(late(rpc, ms)));
       try {
-        return await unlessAborted(over.signal, rpc.call(request, { headers, signal: over.signal }));
+        return await Promise.race([rpc.call(request, { headers, signal: over.signal }), ended.promise]);
       } finally {
-        over.abort();
+        done();
       }
+    },
+  };
+}
+
+function late({ method }: Rpc, ms: number): ConnectError {
+  return refused(Code.DeadlineExceeded, "DEADLINE_EXCEEDED", `${method.name} took longer than ${ms} ms`);
+}
+
+interface Deadlines {
+  /** Calls `end` when the time is over, unless the function it returns was called before. */
+  begin(end: (ms: number) => void): () => void;
+}
+
+/** How often running calls are looked at within their time. */
+const LOOKS = 20;
+
+/** One timer for all running calls, because one each costs more than many a call does; it ticks only while there are calls. */
+function createDeadlines(msMax: number): Deadlines {
+  const running = new Set<{ looks: number; end: (ms: number) => void }>();
+  let ticking = false;
+
+  async function tick() {
+    for (ticking = true; running.size > 0; ) {
+      await sleep(msMax / LOOKS);
+      for (const each of running) if (--each.looks <= 0 && running.delete(each)) each.end(msMax);
+    }
+    ticking = false;
+  }
+
+  return {
+    begin(end) {
+      const call = { looks: LOOKS + 1, end };
+      running.add(call);
+      if (!ticking) void tick();
+      return () => running.delete(call);
     },
   };
 }

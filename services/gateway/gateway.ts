@@ -13,7 +13,7 @@ import { type Context, withContext } from "../../packages/telemetry/context.ts";
 import type { Log } from "../../packages/telemetry/log.ts";
 import type { Metrics } from "../../packages/telemetry/metrics.ts";
 import { createAddresses } from "./address.ts";
-import { bounded } from "./bounds.ts";
+import { createBounds } from "./bounds.ts";
 import type { GatewayConfig } from "./config.ts";
 import { admit, createCors, secure } from "./headers.ts";
 import type { EdgeService } from "./health.ts";
@@ -61,7 +61,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const servers = new WeakMap<Request, Server>();
   const onStream = (req: Request) => servers.get(req)?.timeout(req, 0);
 
-  const rpcs = exposed(services, verifier).map((rpc) => bounded(rpc, { verifier, clock }));
+  const rpcs = exposed(services, verifier).map(createBounds({ verifier, clock }));
   const limit = config.rateLimits ? createLimit({ locks, verifier, log, metrics }) : async () => {};
   const gate = ({ method, requestHeader, responseHeader }: HandlerContext) =>
     limit(method, requestHeader, responseHeader);
