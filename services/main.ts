@@ -30,7 +30,7 @@ export async function main(args: string[], env: Environment = process.env): Prom
   const starting = start(settings, env, log, stops);
   onSignal(async (signal) => {
     log.info("stopping", { signal });
-    await starting.catch(() => {});
+    await Promise.allSettled([starting]);
     await stop();
   });
   try {

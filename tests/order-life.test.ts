@@ -187,7 +187,9 @@ describe("the life of an order", () => {
     await system.advance(24 * HOUR_MS);
     expect((await orderNow(system, order?.orderId ?? "")).status).toBe(OrderStatus.CANCELLED);
     const story = system.lines.filter((line) => line["request_id"] === "edge-life-7");
-    expect([...new Set(story.map((line) => line["service"]))]).toEqual(expect.arrayContaining(["order", "stock", "mail"]));
+    expect([...new Set(story.map((line) => line["service"]))]).toEqual(
+      expect.arrayContaining(["order", "stock", "mail"]),
+    );
     expect(new Set(story.map((line) => line["trace_id"]))).toEqual(new Set(["7".repeat(32)]));
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
@@ -15,10 +15,17 @@ export function testPostgres(): Promise<string> {
 async function start(): Promise<string> {
   const dataDir = mkdtempSync(join(tmpdir(), "bodega-test-"));
   const server = await startEmbeddedPostgres({ dataDir, durable: false, log: () => {} });
-  process.on("exit", () => {
-    const pid = Number(readFileSync(join(dataDir, "postgres", "postmaster.pid"), "utf8").split("\n")[0]);
-    process.kill(pid, "SIGQUIT");
-    rmSync(dataDir, { recursive: true, force: true });
-  });
+  endWithThisProcess(dataDir);
   return server.url;
+}
+
+/** `bun test` runs no exit handlers, and a killed one could not: a small shell waits for the end of this process and cleans up after it. */
+function endWithThisProcess(dataDir: string) {
+  const script = `while kill -0 ${process.pid} 2>/dev/null; do sleep 1; done; kill -QUIT "$(head -n 1 "$0/postgres/postmaster.pid")"; rm -rf "$0"`;
+  Bun.spawn(["sh", "-c", script, dataDir], {
+    detached: true,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "ignore",
+  }).unref();
 }

@@ -17,6 +17,7 @@ const GROUP_LOCK_BASE = 7_300_000;
 export function createEmbeddedEvents(database: Database, log: Log, now: () => Date): Events {
   const bells = new Set<Bell>();
   const subscriptions = new Set<Subscription>();
+  const registering = new Set<Promise<void>>();
   let prunedAt = 0;
 
   async function prune() {
@@ -38,6 +39,11 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
     subscribe(group, topics, handler) {
       const bell = createBell();
       bells.add(bell);
+      // Known from the first moment on, so that what is published now counts as undelivered to this group.
+      const registered = register(database.sql, group, topics).catch((error: unknown) =>
+        log.error("events.unregistered", error, { group }),
+      );
+      registering.add(registered);
       const running = lead(database, GROUP_LOCK_BASE + hash(group), bell, log, (alive) =>
         read(database, group, topics, handler, bell, log, alive),
       );
@@ -53,6 +59,7 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
       return subscription;
     },
     async undelivered() {
+      await Promise.all(registering);
       const [row] = await database.sql<{ count: bigint }[]>`
         select count(*) as count from fact_offsets o join facts f on f.position > o.position and f.topic = any(o.topics)`;
       return Number(row?.count ?? 0);
@@ -72,9 +79,7 @@ async function read(
   log: Log,
   alive: () => boolean,
 ) {
-  await database.sql`
-    insert into fact_offsets (consumer, topics, position) values (${group}, ${topics}, 0)
-    on conflict (consumer) do update set topics = excluded.topics`;
+  await register(database.sql, group, topics);
   for (let failures = 0; alive(); ) {
     const rows = await nextFacts(database.sql, group, topics);
     const last = rows.at(-1);
@@ -92,6 +97,12 @@ async function read(
       await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX));
     }
   }
+}
+
+async function register(sql: Sql, group: string, topics: string[]): Promise<void> {
+  await sql`
+    insert into fact_offsets (consumer, topics, position) values (${group}, ${topics}, 0)
+    on conflict (consumer) do update set topics = excluded.topics`;
 }
 
 interface FactRow extends Omit<FactMessage, "requestId"> {

@@ -3,35 +3,46 @@ import { isUuid } from "../database/ids.ts";
 import { invalidField } from "./errors.ts";
 
 const PAGE_SIZE = 50;
+const FILTER_CHARS = 8;
 
-/** The page a request asks for: how many rows, after which id. A token belongs to the filter it was given for. */
-export function readToken(
+export interface Page<T> {
+  page: T[];
+  nextPageToken: string;
+}
+
+/**
+ * One page of a list in the order of its ids. `read` gives up to `rowsMax` rows behind the id `after`, from the start when it is null.
+ * A token names the last id of its page and the filter it was given for; under another filter it is refused.
+ */
+export async function readPage<T>(
   { pageSize, pageToken }: { pageSize: number; pageToken: string },
   filter: object,
-): { size: number; after: string | null } {
-  const size = pageSize || PAGE_SIZE;
-  if (!pageToken) return { size, after: null };
-  const [hash, after, ...rest] = Buffer.from(pageToken, "base64url").toString().split(" ");
-  if (!hash || !after || rest.length > 0 || !isUuid(after))
-    throw invalidField("page_token", "is not a token this list gave");
-  if (hash !== hashOf(filter)) throw invalidField("page_token", "belongs to a list with other filters");
-  return { size, after };
-}
-
-/** Cuts `rows`, of which one more than `size` was read, into a page; the token names the last id on it. */
-export function pageOf<T>(
-  rows: T[],
-  size: number,
-  filter: object,
+  read: (after: string | null, rowsMax: number) => Promise<T[]>,
   idOf: (row: T) => string,
-): { page: T[]; nextPageToken: string } {
+): Promise<Page<T>> {
+  const size = pageSize || PAGE_SIZE;
+  const rows = await read(pageToken ? afterOf(pageToken, filter) : null, size + 1);
   const page = rows.slice(0, size);
   const last = page.at(-1);
-  const more = rows.length > size && last !== undefined;
-  return { page, nextPageToken: more ? Buffer.from(`${hashOf(filter)} ${idOf(last)}`).toString("base64url") : "" };
+  return { page, nextPageToken: last && rows.length > size ? tokenOf(idOf(last), filter) : "" };
 }
 
-function hashOf(filter: object): string {
+function tokenOf(id: string, filter: object): string {
+  return Buffer.from(`${fingerprint(filter)} ${id}`).toString("base64url");
+}
+
+function afterOf(token: string, filter: object): string {
+  const [hash, id, ...rest] = Buffer.from(token, "base64url").toString().split(" ");
+  if (!hash || !id || rest.length > 0 || !isUuid(id)) {
+    throw invalidField("page_token", "expected the next_page_token of a page, found something else");
+  }
+  if (hash !== fingerprint(filter)) {
+    throw invalidField("page_token", "expected the filters of the page before, found other ones");
+  }
+  return id;
+}
+
+function fingerprint(filter: object): string {
   const text = JSON.stringify(filter, (_, value) => (typeof value === "bigint" ? `${value}` : value));
-  return createHash("sha256").update(text).digest("base64url").slice(0, 8);
+  return createHash("sha256").update(text).digest("base64url").slice(0, FILTER_CHARS);
 }

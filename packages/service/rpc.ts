@@ -8,7 +8,7 @@ import type { Log } from "../telemetry/log.ts";
 import { span } from "../telemetry/trace.ts";
 import type { App } from "./app.ts";
 import { authorize, type Caller, identify } from "./caller.ts";
-import { invalid, refused } from "./errors.ts";
+import { invalid, invalidField, refused } from "./errors.ts";
 import type { ServerStream, Service, Unary } from "./service.ts";
 import type { Verifier } from "./tokens.ts";
 
@@ -95,8 +95,10 @@ async function admit(verifier: Verifier, method: DescMethod, request: Message, h
   return caller;
 }
 
-/** Refuses a request that breaks the rules of its proto, field by field. */
+/** Refuses a request that breaks the rules of its proto, field by field, or that holds what PostgreSQL's text cannot. */
 export function validate(method: DescMethod, request: Message): void {
+  const nul = fieldWithNul(request);
+  if (nul) throw invalidField(nul, "must not contain the character U+0000");
   const result = validator.validate(method.input, request);
   if (result.kind === "valid") return;
   if (result.kind === "error") throw result.error;
@@ -106,6 +108,20 @@ export function validate(method: DescMethod, request: Message): void {
       description: violation.message,
     })),
   );
+}
+
+function fieldWithNul(value: object): string | undefined {
+  for (const [name, part] of Object.entries(value)) {
+    if (typeof part === "string" && part.includes("\0")) return snake(name);
+    if (typeof part !== "object" || part === null || part instanceof Uint8Array) continue;
+    const inside = fieldWithNul(part);
+    if (inside) return `${snake(name)}.${inside}`;
+  }
+  return undefined;
+}
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function fieldPath(violation: { toString(): string; field: { kind: string }[] } & object): string {

@@ -8,12 +8,11 @@ import {
 import { isUuid } from "../../packages/database/ids.ts";
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
-import { invalidField, notFound, refused } from "../../packages/service/errors.ts";
+import { notFound, refused } from "../../packages/service/errors.ts";
+import { readPage } from "../../packages/service/paging.ts";
 import type { AuthConfig } from "./config.ts";
 import * as store from "./store.ts";
 import { roleNames, toUser } from "./user.ts";
-
-const PAGE_SIZE = 50;
 
 export async function getMe(app: App<AuthConfig>, caller: Caller) {
   // Services are callers too, under names that are no user's id.
@@ -25,13 +24,15 @@ export async function getMe(app: App<AuthConfig>, caller: Caller) {
 export async function listUsers(
   app: App<AuthConfig>,
   _caller: Caller,
-  { pageSize, pageToken }: MessageShape<typeof ListUsersRequestSchema>,
+  req: MessageShape<typeof ListUsersRequestSchema>,
 ) {
-  const size = pageSize || PAGE_SIZE;
-  if (pageToken && !isUuid(pageToken)) throw invalidField("page_token", "is not a token this list gave");
-  const rows = await store.listUsers(app.sql, pageToken || null, size + 1);
-  const page = rows.slice(0, size);
-  return { users: page.map(toUser), nextPageToken: rows.length > size ? (page.at(-1)?.user_id ?? "") : "" };
+  const { page, nextPageToken } = await readPage(
+    req,
+    {},
+    (after, rowsMax) => store.listUsers(app.sql, after, rowsMax),
+    (row) => row.user_id,
+  );
+  return { users: page.map(toUser), nextPageToken };
 }
 
 /** Takes effect at the user's next access token, ten minutes from now at the latest. */

@@ -1,23 +1,20 @@
 import type { GetMailRequest, ListMailsRequest } from "../../packages/api/gen/bodega/mail/v1/mail_pb.ts";
-import { isUuid } from "../../packages/database/ids.ts";
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
-import { invalidField, notFound } from "../../packages/service/errors.ts";
+import { notFound } from "../../packages/service/errors.ts";
+import { readPage } from "../../packages/service/paging.ts";
 import { mailMessage, stateOf } from "./mail.ts";
 import * as store from "./store.ts";
 
-const PAGE_SIZE = 50;
-
-export async function listMails(app: App, _caller: Caller, { pageSize, pageToken, status, orderId }: ListMailsRequest) {
-  if (pageToken && !isUuid(pageToken)) throw invalidField("page_token", "is not a token this list gave");
-  const size = pageSize || PAGE_SIZE;
-  const rows = await store.listMails(
-    app.sql,
-    { status: stateOf(status), orderId: orderId || null, before: pageToken || null },
-    size + 1,
+export async function listMails(app: App, _caller: Caller, req: ListMailsRequest) {
+  const filter = { status: stateOf(req.status), orderId: req.orderId || null };
+  const { page, nextPageToken } = await readPage(
+    req,
+    filter,
+    (before, rowsMax) => store.listMails(app.sql, { ...filter, before }, rowsMax),
+    (row) => row.mail_id,
   );
-  const page = rows.slice(0, size);
-  return { mails: page.map(mailMessage), nextPageToken: rows.length > size ? (page.at(-1)?.mail_id ?? "") : "" };
+  return { mails: page.map(mailMessage), nextPageToken };
 }
 
 export async function getMail(app: App, _caller: Caller, { mailId }: GetMailRequest) {

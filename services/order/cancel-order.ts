@@ -9,7 +9,7 @@ import { lockOrders } from "./store.ts";
 
 export async function cancelOrder(app: App, caller: Caller, { orderId }: CancelOrderRequest) {
   return app.transact(async (tx) => {
-    const order = (await lockOrders(tx.sql, [orderId])).get(orderId);
+    const [order] = (await lockOrders(tx.sql, [orderId])).values();
     const own = order?.customerId === caller.userId;
     if (!order || !(own || caller.admin)) throw notFound("order", orderId);
     if (order.status === "CANCELLED") return { order: orderMessage(order) };

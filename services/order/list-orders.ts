@@ -1,16 +1,19 @@
 import { type ListOrdersRequest, OrderStatusSchema } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
-import { pageOf, readToken } from "../../packages/service/paging.ts";
+import { readPage } from "../../packages/service/paging.ts";
 import { ownerOf } from "./get-order.ts";
 import { orderMessage, type Status } from "./order.ts";
 import { listOrders as list } from "./store.ts";
 
 export async function listOrders(app: App, caller: Caller, req: ListOrdersRequest) {
   const filter = { customerId: ownerOf(caller), status: statusOf(req) };
-  const { size, after } = readToken(req, filter);
-  const rows = await list(app.sql, { ...filter, before: after }, size + 1);
-  const { page, nextPageToken } = pageOf(rows, size, filter, (order) => order.orderId);
+  const { page, nextPageToken } = await readPage(
+    req,
+    filter,
+    (before, rowsMax) => list(app.sql, { ...filter, before }, rowsMax),
+    ({ orderId }) => orderId,
+  );
   return { orders: page.map(orderMessage), nextPageToken };
 }
 

@@ -8,13 +8,15 @@ import { deadlineAt, needsKitchen, newOrder, orderMessage, priceLines } from "./
 import { insertMove, insertOrder } from "./store.ts";
 
 export async function placeOrder(app: App, caller: Caller, req: PlaceOrderRequest) {
+  // Ids are compared as PostgreSQL writes them.
+  const asked = req.lines.map(({ productId, quantity }) => ({ productId: productId.toLowerCase(), quantity }));
   const products = await catalogue(
     app,
-    req.lines.map((line) => line.productId),
+    asked.map((line) => line.productId),
   );
   return app.once(caller, PlaceOrderResponseSchema, req, (tx) => {
     const now = app.clock.now();
-    const order = newOrder(app.random.idFor(caller.userId), caller.userId, priceLines(products, req.lines), now);
+    const order = newOrder(app.random.idFor(caller.userId), caller.userId, priceLines(products, asked), now);
     const message = orderMessage(order);
     insertOrder(tx, order, needsKitchen(order));
     insertMove(tx, order, { from: null, to: "PENDING", cause: "PlaceOrder", actor: caller.userId }, now);

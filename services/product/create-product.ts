@@ -9,13 +9,12 @@ import { type App, reading, type Tx } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { invalidField, refused } from "../../packages/service/errors.ts";
 import { currentContext } from "../../packages/telemetry/context.ts";
-import { apply, changesOf, type Draft, type Happening, type Product, refuseNul, shared, toMessage } from "./product.ts";
+import { apply, changesOf, type Draft, type Happening, type Product, shared, toMessage } from "./product.ts";
 import { insertEvent, insertProduct } from "./store.ts";
 
 export async function createProduct(app: App, caller: Caller, req: CreateProductRequest) {
   const { sku, name, description, price, collections, prepared, initialStock } = req;
   if (!price) throw invalidField("price", "expected a price, found none");
-  refuseNul({ name, description, collections: collections.join() });
   const draft = { sku, name, description, price, collections, prepared, initialStock };
   return app.once(
     caller,

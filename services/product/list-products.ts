@@ -2,27 +2,22 @@ import type { ListProductsRequest } from "../../packages/api/gen/bodega/product/
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { invalidField } from "../../packages/service/errors.ts";
-import { afterOf, pageToken } from "./page-token.ts";
-import { refuseNul, toMessage } from "./product.ts";
+import { readPage } from "../../packages/service/paging.ts";
+import { toMessage } from "./product.ts";
 import { findOnShelf } from "./store.ts";
-
-const PAGE_SIZE = 50;
 
 export async function listProducts(app: App, _caller: Caller, req: ListProductsRequest) {
   const { query, collection, priceMin, priceMax } = req;
-  refuseNul({ query, collection });
   if (priceMin !== undefined && priceMax !== undefined && priceMin > priceMax) {
     throw invalidField("price_max", `expected at least price_min ${priceMin}, found ${priceMax}`);
   }
   const words = query.split(/\s+/).filter((word) => word !== "");
-  const filters = [words.join(" "), collection, String(priceMin), String(priceMax)];
-  const size = req.pageSize || PAGE_SIZE;
-  const after = req.pageToken === "" ? null : afterOf(req.pageToken, filters);
-  const found = await findOnShelf(app.sql, { words, collection, priceMin, priceMax }, after, size + 1);
-  const page = found.slice(0, size);
-  const last = page.at(-1);
-  return {
-    products: page.map((product) => toMessage(product, product.available)),
-    nextPageToken: last && found.length > size ? pageToken(last.productId, filters) : "",
-  };
+  const filter = { words, collection, priceMin, priceMax };
+  const { page, nextPageToken } = await readPage(
+    req,
+    filter,
+    (after, rowsMax) => findOnShelf(app.sql, filter, after, rowsMax),
+    ({ productId }) => productId,
+  );
+  return { products: page.map((product) => toMessage(product, product.available)), nextPageToken };
 }

@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { ConnectError } from "@connectrpc/connect";
 import { array, assert, constantFrom, integer, option, property, record, string } from "fast-check";
 import { readConfig } from "./config.ts";
-import { afterOf, pageToken } from "./page-token.ts";
 import { apply, type Changes, changesOf, fold, type Happening, next, type Product } from "./product.ts";
 
 const ID = "019b0000-0000-7000-8000-000000000001";
@@ -65,14 +64,6 @@ test("a gap or a repetition in the stream is a bug, not a product", () => {
 test("a clock that steps back does not reorder history", () => {
   const product = fold([created]) as Product; // It has an event.
   expect(next(product, "product.updated", {}, new Date(DAY.getTime() - 60_000)).at).toEqual(DAY);
-});
-
-test("a page token holds for the filters it was made with, and nothing else passes for one", () => {
-  const token = pageToken(ID, ["burger", ""]);
-  expect(afterOf(token, ["burger", ""])).toBe(ID);
-  expect(() => afterOf(token, ["burger", "menu"])).toThrow(ConnectError);
-  expect(() => afterOf(`${token}A`, ["burger", ""])).toThrow(ConnectError);
-  expect(() => afterOf("not a token", ["burger", ""])).toThrow(ConnectError);
 });
 
 test("DEMO is on unless it is off, and nothing else", () => {

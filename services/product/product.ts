@@ -114,14 +114,6 @@ export function shared(product: Product) {
   return { productId, sku, name, description, price, collections, prepared, version };
 }
 
-/** PostgreSQL keeps no NUL in text: refused here, where the field can be named. */
-export function refuseNul(fields: Record<string, string | undefined>): void {
-  const broken = Object.entries(fields).filter(([, text]) => text?.includes("\0"));
-  if (broken.length > 0) {
-    throw invalid(broken.map(([field]) => ({ field, description: "expected text, found a NUL character" })));
-  }
-}
-
 function blank(productId: string, at: Date): Product {
   return {
     productId,

@@ -6,11 +6,10 @@ import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { invalidField, notFound, refused } from "../../packages/service/errors.ts";
 import { currentContext } from "../../packages/telemetry/context.ts";
-import { apply, type Changes, moneyJson, next, type Product, refuseNul, shared, toMessage } from "./product.ts";
+import { apply, type Changes, moneyJson, next, type Product, shared, toMessage } from "./product.ts";
 import { findProduct, insertEvent, saveProduct } from "./store.ts";
 
 export async function updateProduct(app: App, caller: Caller, req: UpdateProductRequest) {
-  refuseNul({ name: req.name, description: req.description, collections: req.collections.join() });
   if (req.clearCollections && req.collections.length > 0) {
     throw invalidField("collections", "expected none beside clear_collections, found some");
   }
