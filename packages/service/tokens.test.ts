@@ -197,11 +197,9 @@ const BAD: Record<string, () => string> = {
  * Still accepted by tokens.ts. Only our own keys could sign the first three, the last means the same token; none of them may pass all the same.
  * Each of these tests fails as soon as its gap is closed: then its name goes from here.
  */
-const OPEN = ["far exp, issued now", "exp infinite", "sub a number", "standard base64 with padding"];
-
 describe("a token is refused:", () => {
   for (const [what, make] of Object.entries(BAD)) {
-    (OPEN.includes(what) ? test.failing : test)(what, async () => {
+    test(what, async () => {
       const outcome = await verifier.verify(make()).catch((error: unknown) => error);
       expect(outcome).toBeInstanceOf(ConnectError);
       expect((outcome as ConnectError).code).toBe(Code.Unauthenticated);

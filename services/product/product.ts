@@ -2,7 +2,6 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ProductSchema } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import type { Money } from "../../packages/api/gen/bodega/type/v1/money_pb.ts";
-import { invalid } from "../../packages/service/errors.ts";
 
 /** A product as its events add up. What can be sold of it is stock's to say and is kept beside it. */
 export interface Product {
