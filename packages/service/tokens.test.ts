@@ -193,10 +193,6 @@ const BAD: Record<string, () => string> = {
   "longer than any of ours": () => withClaims({ padding: "x".repeat(8_192) }),
 };
 
-/**
- * Still accepted by tokens.ts. Only our own keys could sign the first three, the last means the same token; none of them may pass all the same.
- * Each of these tests fails as soon as its gap is closed: then its name goes from here.
- */
 describe("a token is refused:", () => {
   for (const [what, make] of Object.entries(BAD)) {
     test(what, async () => {

@@ -14,7 +14,6 @@ export interface UserRow {
 
 /** One mailbox, one user: what identifies a user is the address without case and outer space. */
 export function normaliseEmail(email: string): string {
-  // PostgreSQL has no NUL in text; no address has one either.
   return email.trim().toLowerCase();
 }
 
