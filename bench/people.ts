@@ -1,0 +1,81 @@
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { AuthService } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
+import { ProductService } from "../packages/api/gen/bodega/product/v1/product_pb.ts";
+import type { Stack } from "./stack.ts";
+
+export interface Customer {
+  userId: string;
+  token: string;
+}
+
+const PASSWORD = "bench-customer-password-1";
+const STOCK = 1_000_000_000;
+const LOOK_MS = 50;
+const MAIL_MS_MAX = 20_000;
+
+/** Customers who registered, read their mail and logged in, as anybody would. */
+export async function makeCustomers(stack: Stack, count: number): Promise<Customer[]> {
+  const auth = createClient(AuthService, transport(stack));
+  return Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const email = `customer${index}@bench.test`;
+      await auth.register({ email, password: PASSWORD, displayName: `Customer ${index}` });
+      await auth.verifyEmail({ email, code: await codeFor(stack, email) });
+      const { accessToken } = await auth.login({ email, password: PASSWORD });
+      const { user } = await createClient(AuthService, transport(stack, accessToken)).getMe({});
+      if (!user) throw new Error(`GetMe of ${email} answered without a user`);
+      return { userId: user.userId, token: accessToken };
+    }),
+  );
+}
+
+/** Products with more stock than any run can sell. */
+export async function makeProducts(stack: Stack, count: number): Promise<string[]> {
+  const { accessToken } = await createClient(AuthService, transport(stack)).login({
+    email: stack.adminEmail,
+    password: stack.adminPassword,
+  });
+  const products = createClient(ProductService, transport(stack, accessToken));
+  const made = await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      products.createProduct({
+        requestId: `product-${index}`,
+        sku: `bench-${index}`,
+        name: `Product number ${index}`,
+        price: { currencyCode: "EUR", minorUnits: BigInt(100 + index) },
+        prepared: index % 2 === 0,
+        initialStock: STOCK,
+      }),
+    ),
+  );
+  return made.map(({ product }) => {
+    if (!product) throw new Error("CreateProduct answered without a product");
+    return product.productId;
+  });
+}
+
+export function transport(stack: Pick<Stack, "edge">, token?: string) {
+  return createConnectTransport({
+    baseUrl: stack.edge,
+    useBinaryFormat: true,
+    interceptors: [
+      (next) => (req) => {
+        if (token) req.header.set("authorization", `Bearer ${token}`);
+        return next(req);
+      },
+    ],
+  });
+}
+
+async function codeFor(stack: Stack, email: string): Promise<string> {
+  const search = `${stack.mailCatcher}/api/v2/search?kind=to&query=${encodeURIComponent(email)}`;
+  for (let waited = 0; waited < MAIL_MS_MAX; waited += LOOK_MS) {
+    // MailHog's own shape, which the catcher promises.
+    const found = (await (await fetch(search)).json()) as { items: { Content: { Body: string } }[] };
+    const code = /^(\d{6})\r?$/m.exec(found.items[0]?.Content.Body ?? "")?.[1];
+    if (code) return code;
+    await Bun.sleep(LOOK_MS);
+  }
+  throw new Error(`no verification mail came for ${email}`);
+}
