@@ -10,6 +10,7 @@ const failures: unknown[] = [];
 let listener: GrpcListener;
 let baseUrl = "";
 const entered = Promise.withResolvers<void>();
+const left = Promise.withResolvers<void>();
 const held = Promise.withResolvers<void>();
 
 function routes(router: ConnectRouter): void {
@@ -22,9 +23,12 @@ function routes(router: ConnectRouter): void {
     acceptTicket() {
       throw invalidField("ticket_id", "must be a uuid");
     },
-    async *watchTickets() {
+    async *watchTickets(_, { signal, requestHeader }) {
       yield { ticket: { ticketId: "a" } };
       yield { ticket: { ticketId: "b" } };
+      if (!requestHeader.has("x-stay")) return;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      left.resolve();
     },
   });
 }
@@ -92,6 +96,34 @@ test("closing lets a running call end and takes no new one", async () => {
     .handOver({})
     .catch(ConnectError.from);
   expect(late).toMatchObject({ code: Code.Unavailable });
+});
+
+test("a stream whose client goes is told so", async () => {
+  const client = createClient(KitchenService, createGrpcTransport({ baseUrl }));
+  const gone = new AbortController();
+  const watch = async () => {
+    const options = { headers: { "x-stay": "1" }, signal: gone.signal };
+    for await (const { ticket } of client.watchTickets({}, options)) if (ticket?.ticketId === "b") gone.abort();
+  };
+  expect(await watch().catch(ConnectError.from)).toMatchObject({ code: Code.Canceled });
+  await left.promise;
+});
+
+test("a client that speaks no HTTP/2 is cut off, and others go on", async () => {
+  const closed = Promise.withResolvers<void>();
+  await Bun.connect({
+    hostname: "127.0.0.1",
+    port: listener.port,
+    socket: {
+      open: (socket) => void socket.write(`GET / HTTP/1.1\r\nHost: x\r\n\r\n${"x".repeat(1_000)}`),
+      data: () => {},
+      close: () => closed.resolve(),
+      error: (_, error) => closed.reject(error),
+    },
+  });
+  await closed.promise;
+  const client = createClient(KitchenService, createGrpcTransport({ baseUrl }));
+  expect((await client.handOver({ ticketId: "t" })).ticket?.ticketId).toBe("t");
 });
 
 test("nothing failed on the server's side", () => {

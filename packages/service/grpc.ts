@@ -70,7 +70,8 @@ export async function listenGrpc(routes: (router: ConnectRouter) => void, option
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
   });
-  server.on("sessionError", failed);
+  // Broken frames are a client's doing: its connection ends, and a stranger cannot fill the log.
+  server.on("sessionError", (_, session) => session.destroy());
 
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

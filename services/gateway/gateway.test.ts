@@ -283,3 +283,8 @@ test("AuthService answers with its keys over Connect as well", async () => {
   const { jwks } = await createClient(AuthService, createConnectTransport({ baseUrl: base })).getSigningKeys({});
   expect(JSON.parse(jwks)).toHaveProperty("keys");
 });
+
+test("all this left no failure of the edge in the log", () => {
+  const failed = edge.lines.filter(({ event }) => /^(?:edge|rest|grpc|metrics)\./.test(event));
+  expect(failed).toEqual([]);
+});
