@@ -169,13 +169,20 @@ function announce({ gateway, dataDir, timeScale }: Settings, where: Where) {
 `);
 }
 
+/** `bun run` passes on the ^C that the terminal has sent to us already: signals this close together are one. */
+const SAME_SIGNAL_MS = 1_000;
+
 /** Ends the process after `stop`; a second signal ends it at once. PostgreSQL keeps what was committed either way. */
 function onSignal(stop: (signal: string) => Promise<void>) {
-  let stopping = false;
+  const { now } = systemClock();
+  let stoppingSince: number | undefined;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
-      if (stopping) process.exit(1);
-      stopping = true;
+      if (stoppingSince !== undefined) {
+        if (now().getTime() - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
+        return;
+      }
+      stoppingSince = now().getTime();
       stop(signal).then(
         () => process.exit(0),
         (error: unknown) => {
