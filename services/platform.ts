@@ -41,6 +41,10 @@ export interface PlatformOptions {
   random: Random;
   log: Log;
   metrics: Metrics;
+  /** Real adapters, instead of the embedded ones; the platform closes them. */
+  events?: Events;
+  jobs?: Jobs;
+  locks?: Locks;
   /** Public keys whose users' tokens are accepted besides auth's own. */
   trustedKeys?: JWK[];
 }
@@ -69,9 +73,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 
   const broker = open(BROKER);
   await migrate(broker, new URL("../packages/events/migrations/", import.meta.url));
-  const events = createEmbeddedEvents(broker, log.with({ service: BROKER }), clock.now);
-  const jobs = createEmbeddedJobs(broker, log.with({ service: BROKER }));
-  const locks = createEmbeddedLocks(() => performance.now(), random.id);
+  const events = options.events ?? createEmbeddedEvents(broker, log.with({ service: BROKER }), clock.now);
+  const jobs = options.jobs ?? createEmbeddedJobs(broker, log.with({ service: BROKER }));
+  const locks = options.locks ?? createEmbeddedLocks(() => performance.now(), random.id);
 
   const transports = new Map<string, Transport>();
   const transport = (service: DescService): Transport => {

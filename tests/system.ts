@@ -2,6 +2,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport, type Interceptor } from "@connectrpc/connect";
 import { Role } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { type Database, openDatabase } from "../packages/database/database.ts";
+import type { Locks } from "../packages/locks/locks.ts";
 import type { App } from "../packages/service/app.ts";
 import { type DrivenClock, drivenClock } from "../packages/service/clock.ts";
 import { type Random, systemRandom } from "../packages/service/random.ts";
@@ -47,6 +48,7 @@ export interface SystemOptions {
   /** Environment variables for the services' configuration. */
   env?: Record<string, string>;
   relay?: "wal" | "poll";
+  locks?: Locks;
 }
 
 const ENVIRONMENT = {
@@ -77,6 +79,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     databasePrefix,
     secret: "test",
     relay: options.relay ?? "poll",
+    ...(options.locks && { locks: options.locks }),
     clock,
     securityClock: clock,
     random,
