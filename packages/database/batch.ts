@@ -1,4 +1,5 @@
 import type { Sql } from "./database.ts";
+import { gather } from "./gather.ts";
 import { jsonRow, type Recorded, type Row, write } from "./story.ts";
 
 /** The key that makes a recording happen once, and the answer it leaves. */
@@ -21,69 +22,23 @@ export interface Batcher {
 const BATCH_STORIES_MAX = 64;
 const FLUSHERS = 2;
 
-interface Waiting {
+interface Story {
   recorded: Recorded;
   key: OnceKey | undefined;
-  resolve(fresh: boolean): void;
-  reject(error: unknown): void;
 }
 
-/**
- * Group commit: a flusher takes what waits and writes it as one statement; there is no waiting window, so a lone caller loses nothing.
- * A batch that fails is written again one story at a time: one bad row never fails a neighbour.
- */
+/** Group commit: the stories that wait become one statement. Two of one key never share it: the second would not see that the first took the key. */
 export function createBatcher(sql: Sql): Batcher {
-  const waiting: Waiting[] = [];
-  let flushing = 0;
-
-  function pump() {
-    while (flushing < FLUSHERS && waiting.length > 0) {
-      flushing += 1;
-      void flush(take(waiting)).finally(() => {
-        flushing -= 1;
-        pump();
-      });
-    }
-  }
-
-  async function flush(stories: Waiting[]) {
-    try {
-      const fresh = await writeStories(sql, stories);
-      for (const [index, story] of stories.entries()) story.resolve(fresh.has(index));
-    } catch (error) {
-      const [only] = stories;
-      if (stories.length === 1) only?.reject(error);
-      else for (const story of stories) await flush([story]);
-    }
-  }
-
-  return {
-    commit(recorded, key) {
-      const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-      waiting.push({ recorded, key, resolve, reject });
-      pump();
-      return promise;
-    },
-  };
+  const commit = gather<Story, boolean>((stories) => writeStories(sql, stories), {
+    itemsMax: BATCH_STORIES_MAX,
+    atOnce: FLUSHERS,
+    keyOf: ({ key }) => key && `${key.caller} ${key.rpc} ${key.request_id}`,
+  });
+  return { commit: (recorded, key) => commit({ recorded, key }) };
 }
 
-/** Up to a batch, without two stories of one key: the second would not see that the first took it. */
-function take(waiting: Waiting[]): Waiting[] {
-  const keys = new Set<string>();
-  const taken: Waiting[] = [];
-  const left: Waiting[] = [];
-  for (const story of waiting) {
-    const key = story.key && `${story.key.caller} ${story.key.rpc} ${story.key.request_id}`;
-    if (taken.length === BATCH_STORIES_MAX || (key && keys.has(key))) left.push(story);
-    else taken.push(story);
-    if (key) keys.add(key);
-  }
-  waiting.splice(0, waiting.length, ...left);
-  return taken;
-}
-
-/** Writes the stories in one statement and says which of them, by index, were written. */
-async function writeStories(sql: Sql, stories: Waiting[]): Promise<Set<number>> {
+/** Writes the stories in one statement and says of each whether it was written. */
+async function writeStories(sql: Sql, stories: Story[]): Promise<boolean[]> {
   const groups = new Map<string, { table: string; columns: string[]; rows: { story: number; row: Row }[] }>();
   const keys: Row[] = [];
   const keyless: number[] = [];
@@ -98,7 +53,7 @@ async function writeStories(sql: Sql, stories: Waiting[]): Promise<Set<number>> 
   });
   if (keys.length === 0) {
     await write(sql, merged(groups));
-    return new Set(keyless);
+    return stories.map(() => true);
   }
   const parts = [...groups.values()];
   const inserts = parts.map(
@@ -120,7 +75,8 @@ async function writeStories(sql: Sql, stories: Waiting[]): Promise<Set<number>> 
     [JSON.stringify(keys), JSON.stringify(keyless), ...parts.map((part) => JSON.stringify(part.rows))],
     { prepare: true },
   );
-  return new Set(rows.map((row) => row.story));
+  const fresh = new Set(rows.map((row) => row.story));
+  return stories.map((_, story) => fresh.has(story));
 }
 
 function merged(groups: Map<string, { table: string; columns: string[]; rows: { row: Row }[] }>): Recorded {

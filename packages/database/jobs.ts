@@ -63,9 +63,13 @@ export function claimOutgoing(sql: Sql, now: Date, rowsMax: number): Promise<Job
     returning *`.then(inOrder);
 }
 
-export async function finish(sql: Sql, row: JobRow): Promise<boolean> {
-  const done = await sql`delete from jobs where job_id = ${row.job_id} and bucket = ${row.bucket} returning job_id`;
-  return done.length === 1;
+/** Forgets jobs and says which of them, by id, were still there. */
+export async function finish(sql: Sql, rows: JobRow[]): Promise<Set<string>> {
+  const ids = rows.map((row) => row.job_id);
+  const buckets = rows.map((row) => row.bucket);
+  const done = await sql<{ job_id: string }[]>`
+    delete from jobs where (job_id, bucket) in (select * from unnest(${ids}::uuid[], ${buckets}::smallint[])) returning job_id`;
+  return new Set(done.map((row) => row.job_id));
 }
 
 /** When the next job of this service, or for another, falls due. */

@@ -90,10 +90,18 @@ export interface DoesInTransaction {
 
 export interface DoesOutside {
   job: Job;
+  /** How many are performed at one time. */
+  atOnce: number;
   perform: (app: App<Anything>, body: Anything, attempt: Attempt) => Promise<unknown>;
-  settle: (app: App<Anything>, tx: Tx, body: Anything, result: Anything) => Promise<void> | void;
+  settle: (app: App<Anything>, tx: Tx, performed: Performed<Anything, Anything>[]) => Promise<void>;
   /** Called in place of `settle` when the job is given up. */
   fail?: (app: App<Anything>, tx: Tx, body: Anything, error: string) => Promise<void> | void;
+}
+
+/** An effect that has happened, and what came of it. */
+export interface Performed<B, R> {
+  body: B;
+  result: R;
 }
 
 /** Does a job in the transaction that forgets it. */
@@ -124,6 +132,9 @@ export interface Attempt {
   number: number;
 }
 
+/** More would be an attack on a provider. */
+const EFFECTS_AT_ONCE = 8;
+
 /**
  * Calls the outside world, such as SMTP or a payment provider: `perform` runs outside any transaction and may run again after a crash, under the same `id`;
  * `settle` records its result and forgets the job in one transaction.
@@ -132,7 +143,21 @@ export function effect<J extends Job, R>(
   job: J,
   perform: (app: App<Anything>, body: Body<J>, attempt: Attempt) => Promise<R>,
   settle: (app: App<Anything>, tx: Tx, body: Body<J>, result: R) => Promise<void> | void,
-  fail?: (app: App<Anything>, tx: Tx, body: Body<J>, error: string) => Promise<void> | void,
+  fail?: DoesOutside["fail"],
 ): Does {
-  return fail ? { job, perform, settle, fail } : { job, perform, settle };
+  const settleEach = async (app: App, tx: Tx, performed: Performed<Body<J>, R>[]) => {
+    for (const { body, result } of performed) await inContextOf(body, () => settle(app, tx, body, result));
+  };
+  return effectMany(job, EFFECTS_AT_ONCE, perform, settleEach, fail);
+}
+
+/** Like `effect`, `atOnce` at a time, settled in sets: those that have happened by then share a transaction. Enqueue inside `inContextOf(body, …)`. */
+export function effectMany<J extends Job, R>(
+  job: J,
+  atOnce: number,
+  perform: (app: App<Anything>, body: Body<J>, attempt: Attempt) => Promise<R>,
+  settle: (app: App<Anything>, tx: Tx, performed: Performed<Body<J>, R>[]) => Promise<void>,
+  fail?: DoesOutside["fail"],
+): Does {
+  return { job, atOnce, perform, settle, ...(fail && { fail }) };
 }

@@ -1,6 +1,7 @@
 import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isOutage } from "../database/database.ts";
+import { gather } from "../database/gather.ts";
 import {
   claimDue,
   claimOne,
@@ -22,7 +23,7 @@ import { sleep } from "./clock.ts";
 import type { Does, DoesOutside, Hears } from "./service.ts";
 
 const CLAIM_ROWS_MAX = 1_000;
-const EFFECTS_AT_ONCE = 8;
+const SETTLED_AT_ONCE_MAX = 64;
 const OUTGOING_ROWS_MAX = 500;
 /** A worker that has not settled an effect by then is taken for dead. */
 const LEASE_MS = 30_000;
@@ -47,17 +48,18 @@ export function startWorker(app: App, works: Does[], hears: Hears[], jobs: Jobs)
   for (const { fact, handle } of hears) handlers.set(fact.type, { schema: fact.schema, handle });
   for (const work of works)
     if ("handle" in work) handlers.set(work.job.type, { schema: work.job.schema, handle: work.handle });
-  const effects = new Map(works.flatMap((work) => ("perform" in work ? [[work.job.type, work] as const] : [])));
-  const effectTypes = [...effects.keys()];
+  const effects = works.filter((work) => "perform" in work);
+  const effectTypes = effects.map(({ job }) => job.type);
 
   let performing = 0;
+  const count = (change: number) => {
+    performing += change;
+  };
 
   const loops = [
     loop(app, false, () => doDue(app, handlers, effectTypes)),
     loop(app, true, () => sendOn(app, jobs)),
-    ...(effectTypes.length > 0
-      ? [loop(app, false, () => performDue(app, effects, effectTypes, (change) => (performing += change)))]
-      : []),
+    ...effects.map((work) => loop(app, false, createPerformer(app, work, count))),
   ];
   return {
     wake: () => {
@@ -143,24 +145,33 @@ async function handleRun(app: App, tx: Tx, handlers: Map<string, Handler>, rows:
   app.metrics.messages.inc({ service: app.service, type: first.type, outcome: "done" }, rows.length);
 }
 
-async function performDue(
-  app: App,
-  effects: Map<string, DoesOutside>,
-  types: string[],
-  count: (change: number) => void,
-): Promise<boolean> {
-  count(1);
-  try {
-    const rows = await leaseEffects(app.sql, app.clock.now(), app.clock.soon(LEASE_MS), types, EFFECTS_AT_ONCE);
-    await Promise.all(rows.map((row) => performOne(app, effects.get(row.type), row)));
-    return rows.length > 0;
-  } finally {
-    count(-1);
-  }
+/** Performs what is due of one effect. */
+function createPerformer(app: App, work: DoesOutside, count: (change: number) => void): () => Promise<boolean> {
+  const settle = gather<Effected, boolean>((effected) => settleAll(app, work, effected), {
+    itemsMax: SETTLED_AT_ONCE_MAX,
+    atOnce: 1,
+  });
+  return async () => {
+    count(1);
+    try {
+      const until = app.clock.soon(LEASE_MS);
+      const rows = await leaseEffects(app.sql, app.clock.now(), until, [work.job.type], work.atOnce);
+      await Promise.all(rows.map((row) => performOne(app, work, row, settle)));
+      return rows.length > 0;
+    } finally {
+      count(-1);
+    }
+  };
 }
 
-async function performOne(app: App, work: DoesOutside | undefined, row: JobRow) {
-  if (!work) throw new Error(`${app.service} leased ${row.type}, which it cannot perform`);
+/** An effect that has happened and is to be settled. */
+interface Effected {
+  row: JobRow;
+  body: Message;
+  result: unknown;
+}
+
+async function performOne(app: App, work: DoesOutside, row: JobRow, settle: (effected: Effected) => Promise<boolean>) {
   const deadline = new AbortController();
   try {
     const body = decode(work.job.schema, row);
@@ -170,10 +181,8 @@ async function performOne(app: App, work: DoesOutside | undefined, row: JobRow) 
           work.perform(app, body, { id: row.job_id, number: row.attempts }),
           overdue(row, deadline.signal),
         ]);
-        await app.transact(async (tx) => {
-          if (await finish(tx.sql, row)) await work.settle(app, tx, body, result);
-        });
-        app.log.info("effect.done", { type: row.type, key: row.key, attempts: row.attempts });
+        if (await settle({ row, body, result }))
+          app.log.info("effect.done", { type: row.type, key: row.key, attempts: row.attempts });
       }),
     );
     app.metrics.messages.inc({ service: app.service, type: row.type, outcome: "done" });
@@ -183,6 +192,19 @@ async function performOne(app: App, work: DoesOutside | undefined, row: JobRow) 
   } finally {
     deadline.abort();
   }
+}
+
+/** Forgets effects and records their results in one transaction. Says of each whether it was still there: another worker may have settled it. */
+async function settleAll(app: App, work: DoesOutside, effected: Effected[]): Promise<boolean[]> {
+  return app.transact(async (tx) => {
+    const finished = await finish(
+      tx.sql,
+      effected.map(({ row }) => row),
+    );
+    const ours = effected.filter(({ row }) => finished.has(row.job_id));
+    if (ours.length > 0) await work.settle(app, tx, ours);
+    return effected.map(({ row }) => finished.has(row.job_id));
+  });
 }
 
 /** An effect must end before its lease does, or two workers could be at it. */

@@ -149,7 +149,7 @@ test("a worker that dies between sending and settling leaves one mail, handed ov
   const body = create(DeliverMail.schema, { mailId });
   expect(await deliver(app, catcher, body)).toEqual({ kind: "sent" });
   const again = await deliver(app, catcher, body);
-  await app.transact((tx) => settle(app, tx, body, again));
+  await app.transact((tx) => settle(app, tx, [{ body, result: again }]));
   expect(await deliver(app, catcher, body)).toEqual({ kind: "nothing" });
   const { rows } = await listCaught(app.sql, { kind: "to", query: "crash@" }, 0, 10);
   expect(rows.map(({ message_id, received }) => [message_id, received.length])).toEqual([
@@ -214,7 +214,7 @@ async function handOver(orderId: string, answer: () => Promise<{ order: { status
   >`select mail_id from mails where subject_id = ${orderId} order by step desc limit 1`;
   const body = create(DeliverMail.schema, { mailId: row?.mail_id ?? "" });
   const outcome = await deliver(asking(answer), catcherTransport(app), body);
-  await app.transact((tx) => settle(app, tx, body, outcome));
+  await app.transact((tx) => settle(app, tx, [{ body, result: outcome }]));
   return (await listCaught(app.sql, { kind: "containing", query: `payment_reminder.${orderId}` }, 0, 10)).total;
 }
 

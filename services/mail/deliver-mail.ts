@@ -2,11 +2,13 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { DeliverMail as Delivery } from "../../packages/api/gen/bodega/mail/v1/events_pb.ts";
 import { OrderService, OrderStatus, OrderStatusSchema } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { DeliverMail } from "../../packages/api/jobs.ts";
+import { gather, gatherPer } from "../../packages/database/gather.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
-import { type Does, effect } from "../../packages/service/service.ts";
+import { type Does, effectMany, type Performed } from "../../packages/service/service.ts";
+import { inContextOf } from "../../packages/telemetry/context.ts";
 import type { MailConfig } from "./config.ts";
 import { messageIdOf } from "./mail.ts";
-import { beginAttempt, giveUp, type MailRow, markSent, noteError } from "./store.ts";
+import { beginAttempts, giveUp, type MailRow, markSent, noteError } from "./store.ts";
 import { type MailTransport, undeliverable } from "./transport.ts";
 
 /** Shorter than the lease of an effect, or two workers could hand over one mail. */
@@ -18,19 +20,22 @@ const RETRY_MS_MAX = 60_000;
 const ATTEMPTS_MAX = 1_000;
 /** About ten minutes of tries: then the code in it is worth nothing. */
 const CODE_ATTEMPTS_MAX = 15;
+const BEGUN_AT_ONCE_MAX = 64;
 
 export type Outcome =
   | { kind: "sent" }
   | { kind: "nothing" }
   | { kind: "dropped" | "later"; why: string; attempts: number };
 
-export function deliversMail(transportOf: (app: App<MailConfig>) => MailTransport): Does {
-  return effect(DeliverMail, (app: App<MailConfig>, body) => deliver(app, transportOf(app), body), settle, fail);
+/** `atOnce` mails are under way at one time: as many as the transport can take. */
+export function deliversMail(atOnce: number, transportOf: (app: App<MailConfig>) => MailTransport): Does {
+  const perform = (app: App<MailConfig>, body: Delivery) => deliver(app, transportOf(app), body);
+  return effectMany(DeliverMail, atOnce, perform, settle, fail);
 }
 
 /** A mail server that is away is no fault of the mail: it waits and is tried again. Only what is refused for good fails. */
 export async function deliver(app: App<MailConfig>, transport: MailTransport, { mailId }: Delivery): Promise<Outcome> {
-  const mail = await app.transact((tx) => beginAttempt(tx.sql, mailId));
+  const mail = await attempt(app, mailId);
   if (!mail) return { kind: "nothing" };
   try {
     const why = await overtaken(app, mail);
@@ -46,11 +51,27 @@ export async function deliver(app: App<MailConfig>, transport: MailTransport, { 
   }
 }
 
-export async function settle(app: App, tx: Tx, { mailId }: Delivery, outcome: Outcome): Promise<void> {
-  if (outcome.kind === "sent") {
-    await markSent(tx.sql, mailId, app.clock.now());
-    app.log.info("mail.sent", { mail_id: mailId });
-  } else if (outcome.kind === "dropped") {
+/** Mails that are begun at one moment are counted in one statement. */
+const attempt = gatherPer((app: App<MailConfig>) =>
+  gather((mailIds: string[]) => beginAttempts(app.sql, mailIds), {
+    itemsMax: BEGUN_AT_ONCE_MAX,
+    atOnce: 1,
+    keyOf: (mailId) => mailId,
+  }),
+);
+
+export async function settle(app: App, tx: Tx, performed: Performed<Delivery, Outcome>[]): Promise<void> {
+  const sent = performed.filter(({ result }) => result.kind === "sent");
+  if (sent.length > 0) {
+    const ids = sent.map(({ body }) => body.mailId);
+    await markSent(tx.sql, ids, app.clock.now());
+  }
+  for (const { body, result } of performed) await inContextOf(body, () => settleOne(app, tx, body, result));
+}
+
+async function settleOne(app: App, tx: Tx, { mailId }: Delivery, outcome: Outcome): Promise<void> {
+  if (outcome.kind === "sent") app.log.info("mail.sent", { mail_id: mailId });
+  else if (outcome.kind === "dropped") {
     await giveUp(tx.sql, mailId, "dropped", outcome.why);
     app.log.info("mail.dropped", { mail_id: mailId, why: outcome.why });
   } else if (outcome.kind === "later" && (await noteError(tx.sql, mailId, outcome.why))) {

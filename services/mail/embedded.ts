@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { Hono } from "hono";
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from "smtp-server";
+import { gather, gatherPer } from "../../packages/database/gather.ts";
 import type { App } from "../../packages/service/app.ts";
 import { catcherPages } from "./catcher-page.tsx";
 import { contentOf, headerOf, mailhogApi } from "./mailhog.ts";
@@ -34,6 +35,7 @@ const CLOSE_TIMEOUT_MS = 1_000;
 /** Older mails go. */
 const KEPT_MAX = 100_000n;
 const PRUNED_EVERY = 1_000n;
+const KEPT_AT_ONCE_MAX = 64;
 const HTTP_BODY_BYTES_MAX = 64 * 1024;
 
 /** Hands mails to the catcher without a network between. */
@@ -134,10 +136,16 @@ async function keep(app: CatcherApp, mail: Omit<Caught, "caught_id" | "message_i
   const id = app.random.id();
   const messageId = headerOf(contentOf(mail.data), "message-id")?.slice(0, 1_000) || `<${id}@bodega.test>`;
   // PostgreSQL's text has no place for a zero byte.
-  const position = await insertCaught(
-    app.sql,
-    { ...mail, data: mail.data.replaceAll("\0", "\ufffd"), caught_id: id, message_id: messageId },
-    app.clock.now(),
-  );
+  const data = mail.data.replaceAll("\0", "\ufffd");
+  const position = await insert(app, { ...mail, data, caught_id: id, message_id: messageId });
   if (position % PRUNED_EVERY === 0n && position > KEPT_MAX) await deleteCaughtUpTo(app.sql, position - KEPT_MAX);
 }
+
+/** Mails that arrive at one moment are kept in one statement. */
+const insert = gatherPer((app: CatcherApp) =>
+  gather((mails: Caught[]) => insertCaught(app.sql, mails, app.clock.now()), {
+    itemsMax: KEPT_AT_ONCE_MAX,
+    atOnce: 1,
+    keyOf: ({ message_id }) => message_id,
+  }),
+);

@@ -13,6 +13,10 @@ import { sendPaymentReminder } from "./send-payment-reminder.ts";
 import { smtpTransport } from "./smtp.ts";
 import type { MailTransport } from "./transport.ts";
 
+/** Connections a mail server sees at one time; the catcher has none and takes mails in sets. */
+const SMTP_AT_ONCE = 8;
+const CATCHER_AT_ONCE = 64;
+
 export const mail = (config: MailConfig): Service =>
   service<MailConfig>({
     name: "mail",
@@ -24,7 +28,7 @@ export const mail = (config: MailConfig): Service =>
       does(SendVerificationCode, sendVerificationCode),
       does(SendPasswordReset, sendPasswordReset),
       does(SendPaymentReminder, sendPaymentReminder),
-      deliversMail(transportFor(config)),
+      deliversMail(config.smtpUrl === null ? CATCHER_AT_ONCE : SMTP_AT_ONCE, transportFor(config)),
     ],
   });
 

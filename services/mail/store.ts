@@ -100,17 +100,18 @@ export async function dropQueued(
     where template = ${template} and subject_id = any(${subjectIds}) and step <= ${stepMax} and status = 'queued'`;
 }
 
-/** Counts an attempt at a mail that is still to be sent; null when nothing is to be done any more. */
-export async function beginAttempt(sql: Sql, mailId: string): Promise<MailRow | null> {
-  const [row] = await sql<MailRow[]>`
-    update mails set attempts = attempts + 1 where mail_id = ${mailId} and status in ('queued', 'failed') returning *`;
-  return row ?? null;
+/** Counts an attempt at mails that are still to be sent; null for each of which nothing is to be done any more. */
+export async function beginAttempts(sql: Sql, mailIds: string[]): Promise<(MailRow | null)[]> {
+  const rows = await sql<MailRow[]>`
+    update mails set attempts = attempts + 1 where mail_id = any(${mailIds}) and status in ('queued', 'failed') returning *`;
+  const begun = new Map(rows.map((row) => [row.mail_id, row]));
+  return mailIds.map((mailId) => begun.get(mailId) ?? null);
 }
 
-export async function markSent(sql: Sql, mailId: string, now: Date): Promise<void> {
+export async function markSent(sql: Sql, mailIds: string[], now: Date): Promise<void> {
   await sql`update mails set status = 'sent', sent_at = ${now}, error = '',
       text_body = case when holds_code then null else text_body end, html_body = case when holds_code then null else html_body end
-    where mail_id = ${mailId}`;
+    where mail_id = any(${mailIds})`;
 }
 
 /** Failed or dropped: a body that holds a code goes. */
@@ -177,18 +178,27 @@ export interface Caught {
   helo: string;
 }
 
-/** Keeps a mail once, and every hand-over of it. Gives back its place in the order of arrival. */
-export async function insertCaught(sql: Sql, mail: Caught, now: Date): Promise<bigint> {
-  const [row] = await sql<{ position: bigint }[]>`
-    with kept as (
+/** Keeps each mail once, and every hand-over of it; `mails` names a Message-ID once. Gives back their places in the order of arrival. */
+export async function insertCaught(sql: Sql, mails: Caught[], now: Date): Promise<bigint[]> {
+  const rows = await sql<{ message_id: string; position: bigint }[]>`
+    with handed_over as materialized (
+      select * from json_to_recordset(${JSON.stringify(mails)}::text::json)
+        as x(caught_id uuid, message_id text, sender text, data text, recipients text[], helo text)
+    ), kept as (
       insert into caught_mails (caught_id, message_id, sender, data, caught_at)
-      values (${mail.caught_id}, ${mail.message_id}, ${mail.sender}, ${mail.data}, ${now})
-      on conflict (message_id) do update set message_id = excluded.message_id returning position
+      select caught_id, message_id, sender, data, ${now} from handed_over order by caught_id
+      on conflict (message_id) do update set message_id = excluded.message_id returning position, message_id
+    ), delivered as (
+      insert into caught_deliveries (position, recipients, helo, received_at)
+      select position, recipients, helo, ${now} from handed_over join kept using (message_id)
     )
-    insert into caught_deliveries (position, recipients, helo, received_at)
-    select position, ${mail.recipients}, ${mail.helo}, ${now} from kept returning position`;
-  if (!row) throw new Error(`caught mail ${mail.message_id} was not kept`);
-  return row.position;
+    select position, message_id from kept`;
+  const kept = new Map(rows.map((row) => [row.message_id, row.position]));
+  return mails.map(({ message_id }) => {
+    const position = kept.get(message_id);
+    if (position === undefined) throw new Error(`caught mail ${message_id} was not kept`);
+    return position;
+  });
 }
 
 export async function deleteCaughtUpTo(sql: Sql, position: bigint): Promise<void> {

@@ -164,18 +164,25 @@ export function refund(name: string, orderId: string, amount: Money | undefined,
 export function money(amount: Money | undefined, field: string): string {
   if (!amount || !/^[A-Z]{3}$/.test(amount.currencyCode))
     throw invalidField(field, `is not an amount with a currency: ${amount?.currencyCode ?? "missing"}`);
-  const format = new Intl.NumberFormat("en", {
-    style: "currency",
-    currency: amount.currencyCode,
-    currencyDisplay: "code",
-  });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 0;
+  const { format, digits } = formatOf(amount.currencyCode);
   const sign = amount.minorUnits < 0n ? "-" : "";
   const units = (amount.minorUnits < 0n ? -amount.minorUnits : amount.minorUnits).toString().padStart(digits + 1, "0");
   const whole = units.slice(0, units.length - digits);
   const decimal = digits === 0 ? `${sign}${whole}` : `${sign}${whole}.${units.slice(-digits)}`;
   // A decimal numeral by construction: formatted as text, it keeps every digit.
   return format.format(decimal as `${number}`).replaceAll("\u00a0", " ");
+}
+
+/** Making a format costs far more than using it; there are as many as currencies. */
+const formats = new Map<string, { format: Intl.NumberFormat; digits: number }>();
+
+function formatOf(currency: string) {
+  const known = formats.get(currency);
+  if (known) return known;
+  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
+  const made = { format, digits: format.resolvedOptions().maximumFractionDigits ?? 0 };
+  formats.set(currency, made);
+  return made;
 }
 
 function minute(at: Timestamp | undefined, field: string): string {
