@@ -1,0 +1,102 @@
+// The runner of pages must see every block and every difference; a page it passes over proves nothing.
+import { expect, test } from "bun:test";
+import { blocksOf, shows } from "./docs-page.ts";
+import { openShell } from "./docs-shell.ts";
+import { ROOT } from "./tree.ts";
+
+const page = (...lines: string[]) => blocksOf("a.md", lines.join("\n"));
+
+test("sh and console blocks are found in order, others are not commands", () => {
+  const found = page(
+    "# A",
+    "```sh",
+    "one",
+    "two",
+    "```",
+    "```text",
+    "not one",
+    "```",
+    "",
+    "```console",
+    "$ three",
+    "out",
+    "```",
+  );
+  expect(found.map(({ line, kind, steps }) => ({ line, kind, steps }))).toEqual([
+    { line: 2, kind: "sh", steps: [{ code: "one\ntwo" }] },
+    { line: 10, kind: "console", steps: [{ code: "three", output: ["out"] }] },
+  ]);
+});
+
+test("a block says that it is a server, takes a moment, or is left out for a reason", () => {
+  const found = page(
+    "```sh background",
+    "a",
+    "```",
+    "```sh eventually",
+    "b",
+    "```",
+    '```sh skip="too long"',
+    "c",
+    "```",
+  );
+  expect(found.map(({ background, eventually, skip }) => ({ background, eventually, skip }))).toEqual([
+    { background: true, eventually: false, skip: undefined },
+    { background: false, eventually: true, skip: undefined },
+    { background: false, eventually: false, skip: "too long" },
+  ]);
+});
+
+test.each([
+  [["```bash", "a", "```"], "expected sh, console"],
+  [["```", "a", "```"], "expected sh, console"],
+  [["```sh skip", "a", "```"], "skips without a reason"],
+  [['```sh skip=" "', "a", "```"], "skips without a reason"],
+  [["```sh hidden", "a", "```"], "has the attribute hidden"],
+  [["```sh", "a"], "nothing closes"],
+  [["```console", "out", "```"], 'does not begin with "$ "'],
+])("there is no way around the runner: %p", (lines, says) => {
+  expect(() => page(...lines)).toThrow(says);
+});
+
+test("an output is what is shown, line by line; … is anything", () => {
+  expect(shows(["a", "b"], "a\nb\n")).toBe(true);
+  expect(shows(["a", "b"], "a\nb\nc\n")).toBe(false);
+  expect(shows(["a", "b"], "a\n")).toBe(false);
+  expect(shows(["a"], "ab\n")).toBe(false);
+  expect(shows(["a.c"], "abc\n")).toBe(false);
+  expect(shows(["id … at …"], "id 17 at noon\n")).toBe(true);
+  expect(shows(["…", "b", "…"], "a\nb\n\nc\n")).toBe(true);
+  expect(shows(["…", "b", "…"], "a\nbc\n")).toBe(false);
+});
+
+test("what a block sets, the next one finds; the first command that fails ends its block, also inside a function", async () => {
+  const shell = openShell(ROOT, { ...process.env });
+  try {
+    expect(await shell.run("word() { echo $1; }\nX=1")).toEqual({ code: 0, output: "" });
+    expect(await shell.run('word "x is $X"\ncat')).toEqual({ code: 0, output: "x is 1\n" });
+    expect(await shell.run("broken() { echo before; false; echo inside; }\nbroken\necho after")).toEqual({
+      code: 1,
+      output: "before\n",
+    });
+    expect(await shell.run("false | cat\necho after")).toEqual({ code: 1, output: "" });
+    expect(await shell.run("Y=$(false)\necho after")).toEqual({ code: 1, output: "" });
+    expect(await shell.run("echo still there")).toEqual({ code: 0, output: "still there\n" });
+  } finally {
+    await shell.close();
+  }
+});
+
+test("a server runs beside the page until ^C, and whatever it started ends with it", async () => {
+  const shell = openShell(ROOT, { ...process.env });
+  try {
+    const server = await shell.start("echo up; sleep 600 | sleep 600");
+    while (!server.said().includes("up")) await Bun.sleep(10);
+    expect(server.running()).toBe(true);
+    expect(await shell.run("echo beside")).toEqual({ code: 0, output: "beside\n" });
+    expect(await server.stop()).toBe(true);
+    expect(server.running()).toBe(false);
+  } finally {
+    await shell.close();
+  }
+});

@@ -1,0 +1,55 @@
+// Generated pages that fell behind must be noticed, and so must what the generator cannot see.
+import { expect, test } from "bun:test";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { docsAreCurrent } from "./docs.ts";
+import { differences, namesIn } from "./docs-configuration.ts";
+import { commentsOf } from "./docs-reference.ts";
+import { ROOT } from "./tree.ts";
+
+test("a page that says something else than the code is named, and so is one that is gone", async () => {
+  const copy = mkdtempSync(join(tmpdir(), "bodega-docs-"));
+  try {
+    cpSync(join(ROOT, "docs"), join(copy, "docs"), { recursive: true });
+    writeFileSync(join(copy, "docs", "reference.md"), "# Reference\n");
+    rmSync(join(copy, "docs", "configuration.md"));
+    const { code, output } = await docsAreCurrent(copy);
+    expect(code).toBe(1);
+    expect(output).toStartWith("docs/configuration.md and docs/reference.md: not what the code says");
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+});
+
+test("a variable that nobody explains is found, and so is one that nobody reads", () => {
+  const read = namesIn(
+    'const a = env["NEW_ONE"] ?? env["PORT"]; readPort(env, "OPS_PORT", 9091); env["PORT"]; note("NOT_READ");',
+  );
+  expect(read).toEqual(["NEW_ONE", "PORT", "OPS_PORT"]);
+  expect(differences(["PORT", "OPS_PORT", "OLD_ONE"], read)).toEqual([
+    "NEW_ONE is read, but scripts/docs-configuration.ts does not explain it",
+    "OLD_ONE is explained in scripts/docs-configuration.ts, but nothing reads it",
+  ]);
+});
+
+test("what the protos say of an RPC or a message is found above it, over several lines", () => {
+  const text = [
+    "package bodega.a.v1;",
+    "service AService {",
+    "  // Does one thing.",
+    "  // And says so.",
+    "  rpc DoOne(DoOneRequest) returns (DoOneResponse) {}",
+    "  rpc DoTwo(DoTwoRequest) returns (DoTwoResponse) {}",
+    "}",
+    "// Fact a.happened: in the end.",
+    "message AHappened {}",
+    "// Fact a.ended.",
+    "message AEnded {}",
+  ];
+  expect(Object.fromEntries(commentsOf([{ path: "proto/bodega/a/v1/a.proto", text: text.join("\n") }]))).toEqual({
+    "rpc AService.DoOne": "Does one thing. And says so.",
+    "message bodega.a.v1.AHappened": "in the end.",
+    "message bodega.a.v1.AEnded": "",
+  });
+});
