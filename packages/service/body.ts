@@ -1,6 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
 const JSON_DEPTH_MAX = 100;
+/** The parser's words quote what they could not read, and that may be a whole body. */
+const MALFORMED_CHARS_MAX = 300;
 
 /** The body of a request; refused as soon as it is known to be too long. */
 export async function readBody(req: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -23,7 +25,9 @@ export function tooLarge(bytesMax: number): ConnectError {
 
 /** The refusal of a body that is not what its content type says. */
 export function malformed(error: unknown): ConnectError {
-  return ConnectError.from(error, Code.InvalidArgument);
+  const { rawMessage: words } = ConnectError.from(error, Code.InvalidArgument);
+  const short = words.length > MALFORMED_CHARS_MAX ? `${words.slice(0, MALFORMED_CHARS_MAX).toWellFormed()}…` : words;
+  return new ConnectError(short, Code.InvalidArgument, undefined, undefined, error);
 }
 
 /** Refuses JSON that is nested so deep that reading it could end the stack. */

@@ -9,6 +9,7 @@ import { span } from "../telemetry/trace.ts";
 import type { App } from "./app.ts";
 import { authorize, type Caller, identify } from "./caller.ts";
 import { invalid, invalidField, refused } from "./errors.ts";
+import { findTooLong } from "./list-bounds.ts";
 import type { ServerStream, Service, Unary } from "./service.ts";
 import type { Verifier } from "./tokens.ts";
 
@@ -37,6 +38,8 @@ export interface StreamRpc {
 export const ADDRESS_HEADER = "x-bodega-client-address";
 
 const validator = createValidator();
+/** A refusal must fit into the trailers of a gRPC call, whatever was asked. */
+const VIOLATIONS_MAX = 16;
 /** When to come back after an outage. */
 const RETRY_MS = 1_000;
 
@@ -97,13 +100,15 @@ async function admit(verifier: Verifier, method: DescMethod, request: Message, h
 
 /** Refuses a request that breaks the rules of its proto, field by field, or that holds what PostgreSQL's text cannot. */
 export function validate(method: DescMethod, request: Message): void {
+  const tooLong = findTooLong(method.input, request);
+  if (tooLong) throw invalidField(tooLong.field, `must contain no more than ${tooLong.itemsMax} item(s)`);
   const nul = fieldWithNul(request);
   if (nul) throw invalidField(nul, "must not contain the character U+0000");
   const result = validator.validate(method.input, request);
   if (result.kind === "valid") return;
   if (result.kind === "error") throw result.error;
   throw invalid(
-    result.violations.map((violation) => ({
+    result.violations.slice(0, VIOLATIONS_MAX).map((violation) => ({
       field: violation.field.length > 0 ? fieldPath(violation) : "",
       description: violation.message,
     })),
@@ -112,10 +117,11 @@ export function validate(method: DescMethod, request: Message): void {
 
 function fieldWithNul(value: object): string | undefined {
   for (const [name, part] of Object.entries(value)) {
-    if (typeof part === "string" && part.includes("\0")) return snake(name);
+    const step = () => (Array.isArray(value) ? `[${name}]` : snake(name));
+    if (typeof part === "string" && part.includes("\0")) return step();
     if (typeof part !== "object" || part === null || part instanceof Uint8Array) continue;
     const inside = fieldWithNul(part);
-    if (inside) return `${snake(name)}.${inside}`;
+    if (inside) return `${step()}${inside.startsWith("[") ? "" : "."}${inside}`;
   }
   return undefined;
 }
