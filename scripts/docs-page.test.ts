@@ -1,6 +1,7 @@
 // The runner of pages must see every block and every difference; a page it passes over proves nothing.
 import { expect, test } from "bun:test";
 import { blocksOf, shows } from "./docs-page.ts";
+import { type Result, runPage } from "./docs-runner.ts";
 import { openShell } from "./docs-shell.ts";
 import { ROOT } from "./tree.ts";
 
@@ -99,4 +100,47 @@ test("a server runs beside the page until ^C, and whatever it started ends with 
   } finally {
     await shell.close();
   }
+});
+
+const place = { env: { PORT: "4711" }, instead: [["8080", "4711"]] as [string, string][] };
+
+async function outcomes(...lines: string[]): Promise<Result[]> {
+  const found: Result[] = [];
+  await runPage("a.md", lines.join("\n"), ROOT, place, (result) => found.push(result));
+  return found;
+}
+
+test("a page passes when its servers come up, its commands succeed and say what it shows, in this place's own ports", async () => {
+  const server = [
+    "```console background",
+    '$ printf "  Bodega is open.\\n\\n  Edge  :$PORT\\n"; sleep 600',
+    "  Bodega is open.",
+    "",
+    "  Edge  :8080",
+    "```",
+  ];
+  const found = await outcomes(...server, "```console", "$ echo $PORT", "8080", "```");
+  expect(found.map(({ name, problem }) => [name.split(" ")[0], problem])).toEqual([
+    ["a.md:1", undefined],
+    ["a.md:7", undefined],
+    ["a.md:", undefined],
+  ]);
+});
+
+test("a page stops at the first command that fails or says something else", async () => {
+  const failing = await outcomes("```sh", "false", "```", "```sh", "true", "```");
+  expect(failing.map(({ problem }) => problem?.split("\n")[1])).toEqual(["ended with 1 and said:"]);
+  const other = await outcomes("```console", "$ echo 1", "2", "```", "```sh", "true", "```");
+  expect(other.map(({ problem }) => problem)).toEqual(["echo 1\nsaid:\n1\n\nexpected:\n2"]);
+});
+
+test("a server that ends instead of serving fails its block", async () => {
+  const [result, ...more] = await outcomes("```sh background", "echo no", "```", "```sh", "true", "```");
+  expect(result?.problem).toContain("said:\nno");
+  expect(more).toEqual([]);
+});
+
+test("what takes a moment is tried again", async () => {
+  const found = await outcomes("```sh", "N=0", "```", "```sh eventually", "N=$((N + 1))", "test $N -ge 3", "```");
+  expect(found.map(({ problem }) => problem)).toEqual([undefined, undefined]);
 });
