@@ -32,7 +32,7 @@ export function claimDue(sql: Sql, now: Date, effects: string[], rowsMax: number
   return sql<JobRow[]>`
     delete from jobs where ctid = any(array(
       select ctid from jobs j where target is null and due_at <= ${now} and type <> all(${effects})
-        and (kind = 'job' or not exists (select from jobs e where e.kind = 'fact' and e.key = j.key and e.sequence < j.sequence))
+        and ${unblocked(sql)}
       order by due_at, sequence limit ${rowsMax} for update skip locked))
     returning *`.then(inOrder);
 }
@@ -72,12 +72,26 @@ export async function finish(sql: Sql, rows: JobRow[]): Promise<Set<string>> {
   return new Set(done.map((row) => row.job_id));
 }
 
-/** When the next job of this service, or for another, falls due. */
-export async function nextDue(sql: Sql, outgoing: boolean): Promise<Date | null> {
-  const [row] = outgoing
-    ? await sql<{ at: Date | null }[]>`select min(due_at) as at from jobs where target is not null`
-    : await sql<{ at: Date | null }[]>`select min(due_at) as at from jobs where target is null`;
+/** When the next job of this service falls due, effects left out, and facts that wait for an older one of their key. */
+export async function nextDue(sql: Sql, effects: string[]): Promise<Date | null> {
+  const [row] = await sql<{ due_at: Date }[]>`
+    select due_at from jobs j where target is null and type <> all(${effects}) and ${unblocked(sql)} order by due_at limit 1`;
+  return row?.due_at ?? null;
+}
+
+export async function nextEffect(sql: Sql, type: string): Promise<Date | null> {
+  const [row] = await sql<{ due_at: Date }[]>`
+    select due_at from jobs where target is null and type = ${type} order by due_at limit 1`;
+  return row?.due_at ?? null;
+}
+
+export async function nextOutgoing(sql: Sql): Promise<Date | null> {
+  const [row] = await sql<{ at: Date | null }[]>`select min(due_at) as at from jobs where target is not null`;
   return row?.at ?? null;
+}
+
+function unblocked(sql: Sql) {
+  return sql`(kind = 'job' or not exists (select from jobs e where e.kind = 'fact' and e.key = j.key and e.sequence < j.sequence))`;
 }
 
 export async function retryLater(sql: Sql, row: JobRow, failure: Failure, dueAt: Date): Promise<void> {

@@ -15,7 +15,8 @@ const GROUP_LOCK_BASE = 7_300_000;
 
 /** The log of facts in a PostgreSQL database of its own: one order for all, an offset per group. */
 export function createEmbeddedEvents(database: Database, log: Log, now: () => Date): Events {
-  const bells = new Set<Bell>();
+  /** Who waits for facts of which topics. */
+  const bells = new Map<Bell, string[]>();
   const subscriptions = new Set<Subscription>();
   const registering = new Set<Promise<void>>();
   let prunedAt = 0;
@@ -33,12 +34,13 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
         await sql`select pg_advisory_xact_lock(${APPEND_LOCK})`;
         await append(sql, messages, now());
       });
-      for (const bell of bells) bell.ring();
+      const told = new Set(messages.map(({ topic }) => topic));
+      for (const [bell, topics] of bells) if (topics.some((topic) => told.has(topic))) bell.ring();
       await prune();
     },
     subscribe(group, topics, handler) {
       const bell = createBell();
-      bells.add(bell);
+      bells.set(bell, topics);
       // Known from the first moment on, so that what is published now counts as undelivered to this group.
       const registered = register(database.sql, group, topics).catch((error: unknown) =>
         log.error("events.unregistered", error, { group }),

@@ -4,7 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Batcher, OnceKey } from "../database/batch.ts";
 import type { Sql } from "../database/database.ts";
 import { bucketOfCustomer } from "../database/ids.ts";
-import { type Recorder, record, type Tx } from "../database/story.ts";
+import { type Recorded, type Recorder, record, type Tx } from "../database/story.ts";
 import type { App, OnceStory } from "./app.ts";
 import type { Caller } from "./caller.ts";
 import { sleep } from "./clock.ts";
@@ -24,7 +24,7 @@ export function createOnce(
   app: Pick<App, "locks" | "clock" | "sql" | "transact" | "log">,
   batcher: Batcher,
   recorder: Recorder,
-  committed: () => void,
+  committed: (recorded: Recorded) => void,
 ) {
   return async function once<M extends DescMessage>(
     caller: Caller,
@@ -61,10 +61,7 @@ export function createOnce(
     try {
       const fresh =
         "reads" in story ? await runReading(key, reply, story.reads) : await runRecording(key, reply, story);
-      if (fresh) {
-        committed();
-        return fresh;
-      }
+      if (fresh) return fresh;
     } catch (error) {
       // A refusal may be about how the world is now; who was answered before gets that answer.
       if (!(error instanceof ConnectError)) throw error;
@@ -85,7 +82,9 @@ export function createOnce(
     const recording = record(recorder);
     const answer = create(reply, story(recording) as never);
     const fresh = await batcher.commit(recording.recorded, { ...key, reply: toBinary(reply, answer) });
-    return fresh ? answer : null;
+    if (!fresh) return null;
+    committed(recording.recorded);
+    return answer;
   }
 
   async function runReading<M extends DescMessage>(key: Key, reply: M, reads: (tx: Tx) => Promise<unknown>) {

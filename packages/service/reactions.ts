@@ -15,9 +15,9 @@ import { failureOf, RETRY_MS_MIN } from "./worker.ts";
 /**
  * Takes in facts: remembers each in the inbox and calls its handler, a batch in one transaction.
  * A batch that fails is taken one by one; a fact that fails alone becomes a job that tries again later, with the later facts of its key queued behind it,
- * so that it blocks nobody else. Rejects only when the database cannot be asked: then the events port delivers again.
+ * so that it blocks nobody else; `kept` is told then. Rejects only when the database cannot be asked: then the events port delivers again.
  */
-export function createReceiver(app: App, hears: Hears[]) {
+export function createReceiver(app: App, hears: Hears[], kept: () => void = () => {}) {
   const byType = new Map(hears.map((each) => [each.fact.type, each]));
   if (byType.size !== hears.length) throw new Error(`${app.service} hears a fact twice: one handler per fact`);
 
@@ -100,6 +100,7 @@ export function createReceiver(app: App, hears: Hears[]) {
       if (failure.final) await parkArrival(tx.sql, arrival(message), failure, app.clock.now());
       else await keep(tx.sql, [arrival(message)], app.clock.soon(RETRY_MS_MIN), failure);
     });
+    kept();
     withContext(contextFrom(message.requestId, message.traceparent), () =>
       app.log.error(failure.final ? "fact.parked" : "fact.retrying", error, {
         type: message.type,

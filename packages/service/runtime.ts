@@ -69,9 +69,11 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
   await migrate(ports.database, definition.migrations);
   const recorder: Recorder = { service: definition.name, now: ports.clock.now, newId: ports.random.id };
   const wakes: { relay?: Relay; worker?: Worker } = {};
-  const committed = () => {
-    wakes.relay?.wake();
-    wakes.worker?.wake();
+  const committed = (recorded: Recorded) => {
+    for (const { table, rows } of recorded.values()) {
+      if (table === "outbox") wakes.relay?.wake();
+      if (table === "jobs") wakes.worker?.enqueued(rows);
+    }
   };
   const app = createApp(definition, ports, recorder, log, committed);
   const rpcs = bindRpcs(
@@ -93,7 +95,7 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
       const worker = startWorker(app, definition.does, definition.hears, ports.jobs);
       Object.assign(wakes, { relay, worker });
       const topics = [...new Set(definition.hears.map(({ fact }) => fact.topic))];
-      const receive = createReceiver(app, definition.hears);
+      const receive = createReceiver(app, definition.hears, worker.wake);
       const subscriptions = [
         ports.jobs.receive(definition.name, async (batch) => {
           await takeInJobs(app, batch);
@@ -116,7 +118,13 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
   };
 }
 
-function createApp(definition: Service, ports: Ports, recorder: Recorder, log: Log, committed: () => void): App {
+function createApp(
+  definition: Service,
+  ports: Ports,
+  recorder: Recorder,
+  log: Log,
+  committed: (recorded: Recorded) => void,
+): App {
   const { database, clock, random, locks, metrics } = ports;
   const batcher = createBatcher(database.sql);
   const watch = createWatchers();
@@ -127,7 +135,7 @@ function createApp(definition: Service, ports: Ports, recorder: Recorder, log: L
       await write(sql, recording.recorded);
       return done;
     });
-    if (leaves(recording.recorded)) committed();
+    committed(recording.recorded);
     for (const key of recording.keys) watch.changed(key);
     return result;
   }
@@ -150,16 +158,11 @@ function createApp(definition: Service, ports: Ports, recorder: Recorder, log: L
       const recording = record(recorder);
       story(recording);
       await batcher.commit(recording.recorded);
-      committed();
+      committed(recording.recorded);
       for (const key of recording.keys) watch.changed(key);
     },
     once: createOnce(base, batcher, recorder, committed) as App["once"],
   };
-}
-
-function leaves(recorded: Recorded): boolean {
-  for (const { table } of recorded.values()) if (table === "outbox" || table === "jobs") return true;
-  return false;
 }
 
 /** A client that carries the request's context, and the caller's token or this service's own. */

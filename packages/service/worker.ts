@@ -11,10 +11,13 @@ import {
   type JobRow,
   leaseEffects,
   nextDue,
+  nextEffect,
+  nextOutgoing,
   retryLater,
 } from "../database/jobs.ts";
 import { parkFollowers, parkJob } from "../database/parked.ts";
 import { type Bell, createBell } from "../database/relay.ts";
+import type { Row } from "../database/story.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { bindContext, contextFrom, inContextOf } from "../telemetry/context.ts";
 import { span } from "../telemetry/trace.ts";
@@ -35,8 +38,10 @@ const RETRY_MS_MAX = 30_000;
 const ERROR_CHARS_MAX = 1_000;
 
 export interface Worker {
-  /** Something was enqueued: look now. */
+  /** Something came in: look now. */
   wake(): void;
+  /** These rows of `jobs` were committed: whoever does them looks when they are due. */
+  enqueued(rows: Row[]): void;
   /** Effects under way. */
   busy(): number;
   close(): Promise<void>;
@@ -56,14 +61,32 @@ export function startWorker(app: App, works: Does[], hears: Hears[], jobs: Jobs)
     performing += change;
   };
 
-  const loops = [
-    loop(app, false, () => doDue(app, handlers, effectTypes)),
-    loop(app, true, () => sendOn(app, jobs)),
-    ...effects.map((work) => loop(app, false, createPerformer(app, work, count))),
-  ];
+  const doing = loop(
+    app,
+    () => doDue(app, handlers, effectTypes),
+    () => nextDue(app.sql, effectTypes),
+  );
+  const sending = loop(
+    app,
+    () => sendOn(app, jobs),
+    () => nextOutgoing(app.sql),
+  );
+  const performers = new Map(
+    effects.map((work) => {
+      const { type } = work.job;
+      return [type, loop(app, createPerformer(app, work, count), () => nextEffect(app.sql, type))];
+    }),
+  );
+  const loops = [doing, sending, ...performers.values()];
   return {
     wake: () => {
       for (const { bell } of loops) bell.ring();
+    },
+    enqueued(rows) {
+      for (const { target, type, due_at } of rows) {
+        const worker = target === null ? (performers.get(String(type)) ?? doing) : sending;
+        if (due_at instanceof Date) worker.expect(due_at.getTime());
+      }
     },
     busy: () => performing,
     async close() {
@@ -78,15 +101,28 @@ interface Handler {
   handle: (app: App, tx: Tx, bodies: Message[]) => Promise<void>;
 }
 
+interface Loop {
+  bell: Bell;
+  running: Promise<void>;
+  /** Something was enqueued for `at`, in milliseconds. */
+  expect(at: number): void;
+}
+
 /** Repeats `turn` while it finds work, then sleeps until the next job is due, somebody rings, or the poll interval is over. */
-function loop(app: App, outgoing: boolean, turn: () => Promise<boolean>): { bell: Bell; running: Promise<void> } {
+function loop(app: App, turn: () => Promise<boolean>, next: () => Promise<Date | null>): Loop {
   const bell = createBell();
+  /** The earliest that was enqueued since the last turn began, which that turn may have missed. */
+  let expected = Number.POSITIVE_INFINITY;
+  /** Awake, nobody needs to be woken. */
+  let asleepUntil = Number.NEGATIVE_INFINITY;
+
   async function run() {
     for (let failures = 0; !bell.closed(); ) {
+      expected = Number.POSITIVE_INFINITY;
       try {
         const more = await turn();
         failures = 0;
-        if (!more) await idle(app, outgoing, bell);
+        if (!more) await sleepUntilDue();
       } catch (error) {
         failures += 1;
         if (!bell.closed()) app.log.error("worker.failed", error, { failures });
@@ -94,15 +130,25 @@ function loop(app: App, outgoing: boolean, turn: () => Promise<boolean>): { bell
       }
     }
   }
-  return { bell, running: run() };
-}
 
-async function idle(app: App, outgoing: boolean, bell: Bell) {
-  const due = await nextDue(app.sql, outgoing);
-  const over = new AbortController();
-  if (due) void app.clock.until(due, over.signal).then(() => bell.ring());
-  await bell.rung(POLL_MS);
-  over.abort();
+  async function sleepUntilDue() {
+    const due = await next();
+    asleepUntil = Math.min(due?.getTime() ?? Number.POSITIVE_INFINITY, expected);
+    const over = new AbortController();
+    if (Number.isFinite(asleepUntil)) void app.clock.until(new Date(asleepUntil), over.signal).then(() => bell.ring());
+    await bell.rung(POLL_MS);
+    asleepUntil = Number.NEGATIVE_INFINITY;
+    over.abort();
+  }
+
+  return {
+    bell,
+    running: run(),
+    expect(at) {
+      expected = Math.min(expected, at);
+      if (at < asleepUntil) bell.ring();
+    },
+  };
 }
 
 async function doDue(app: App, handlers: Map<string, Handler>, effectTypes: string[]): Promise<boolean> {
