@@ -33,7 +33,7 @@ export function launch({ argv, env = {} }: Command, folder: string, log: string)
   }
 }
 
-/** Undefined when there is no such process, or only a zombie of it. */
+/** Undefined when there is no such process, or only a zombie without threads. */
 export function startOf(pid: number): string | undefined {
   return lookAt(pid)?.started;
 }
@@ -99,7 +99,9 @@ function lookInProc(pid: number): { started: string; state: string } | undefined
   // The name in the second field may hold anything; what follows its last parenthesis begins with the third field.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const boot = textOf("/proc/sys/kernel/random/boot_id")?.trim();
-  return { state: fields[0] ?? "", started: `${boot} ${fields[19]}` };
+  // Of many threads the first may be a zombie while the others still hold the ports.
+  const state = Number(fields[17]) > 1 ? (fields[0] ?? "").replace("Z", "R") : (fields[0] ?? "");
+  return { state, started: `${boot} ${fields[19]}` };
 }
 
 function lookWithPs(pid: number): { started: string; state: string } | undefined {
