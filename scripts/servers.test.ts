@@ -7,7 +7,7 @@ import { RedisClient } from "bun";
 import { config as haproxyConfig } from "./servers/haproxy.ts";
 import { advice, aptScript, missing } from "./servers/install.ts";
 import { config as kafkaConfig } from "./servers/kafka.ts";
-import { environmentOf, kindOf, serversFor } from "./servers/kinds.ts";
+import { environmentOf, KINDS, kindOf, serversFor } from "./servers/kinds.ts";
 import { pom } from "./servers/maven.ts";
 import { BASE_PORT, type KindName, toolPorts } from "./servers/ports.ts";
 import { replicaSettings } from "./servers/postgres.ts";
@@ -41,7 +41,7 @@ function oneOf(kind: KindName, number: number, count: number): Server {
 
 describe("ports", () => {
   test("no two servers share one, nor meet the private PostgreSQL's", () => {
-    const servers = serversFor([], 3, BASE_PORT, "/data/servers");
+    const servers = serversFor(Object.keys(KINDS), 3, BASE_PORT, "/data/servers");
     const ports = servers.flatMap((server) => Object.values(kindOf(server.kind).ports(server)));
     expect(new Set(ports).size).toBe(ports.length);
     const { first, last } = toolPorts(BASE_PORT);
@@ -68,6 +68,11 @@ describe("what a wish means", () => {
   test("a kind brings those it stands on, a name brings only itself", () => {
     expect(names(["haproxy"], 1)).toEqual(["epmd-1", "rabbitmq-1", "haproxy-1"]);
     expect(names(["kafka-2"], 3)).toEqual(["kafka-2"]);
+  });
+
+  test("nothing means all but what is only for those who name it", () => {
+    expect(names([], 1)).not.toContain("connect-1");
+    expect(names(["connect"], 1)).toEqual(["kafka-1", "connect-1"]);
   });
 
   test("an unknown word is refused with what is known", () => {

@@ -17,7 +17,8 @@ bun run servers down [kinds or names …] [--clean]     end them; --clean also r
 bun run servers status | env                          env: for eval "$(bun run servers env)"
 bun run servers kill <name> | start <name>            SIGKILL; start again on its data
 bun run servers logs <name> [--follow]
-Kinds: postgres, redis, rabbitmq, haproxy (before rabbitmq), kafka, mailhog. Names are like kafka-2.`;
+Kinds: postgres, redis, rabbitmq, haproxy (before rabbitmq), kafka, mailhog;
+connect (Debezium, before kafka) only when named. Names are like kafka-2.`;
 
 const dataDir = resolve(ROOT, process.env["DATA_DIR"] || ".data");
 const root = join(dataDir, "servers");

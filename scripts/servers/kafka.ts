@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { must } from "../command.ts";
 import { ask } from "./ask.ts";
 import { find } from "./find.ts";
-import { JAVA, jars, jarsFolder, MAVEN } from "./maven.ts";
+import { JAVA, jars, jarsFolder, LOG4J, LOG4J_SETTINGS, MAVEN } from "./maven.ts";
 import { portsOf } from "./ports.ts";
 import { clusterOf, folderOf, type Kind, nameOf, type Server } from "./server.ts";
 import { until } from "./until.ts";
 
 // Not the newest: parts of 4.4.0 are missing from the registry.
 const JARS = "kafka-4.3.1";
-const COORDINATES = ["org.apache.kafka:kafka_2.13:4.3.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"];
+const COORDINATES = ["org.apache.kafka:kafka_2.13:4.3.1", LOG4J];
 /** Any 16 bytes do, in base64url. */
 const CLUSTER_ID = Buffer.from("bodega-developer").toString("base64url");
 const JVM = [
@@ -29,7 +29,7 @@ export const kafka: Kind = {
   count: (size) => size,
   ports: ({ number, basePort }) => portsOf("kafka", number, basePort),
   needs: [JAVA, MAVEN, jars(JARS, COORDINATES)],
-  files: (server) => ({ "server.properties": config(server), "log4j2.properties": LOG4J }),
+  files: (server) => ({ "server.properties": config(server), "log4j2.properties": LOG4J_SETTINGS }),
   async prepare(server) {
     const folder = folderOf(server);
     if (existsSync(join(folder, "data", "meta.properties"))) return;
@@ -91,14 +91,6 @@ broker.heartbeat.interval.ms=500
 replica.lag.time.max.ms=5000
 `;
 }
-
-const LOG4J = `appender.c.type=Console
-appender.c.name=C
-appender.c.layout.type=PatternLayout
-appender.c.layout.pattern=%d{ISO8601} %p %c{1} - %m%n
-rootLogger.level=INFO
-rootLogger.appenderRef.c.ref=C
-`;
 
 /** A Metadata request (key 3, version 1) for no topics; its answer begins with the brokers that are not fenced. */
 async function brokersKnownTo({ number, basePort }: Server): Promise<number> {

@@ -1,4 +1,5 @@
 // The kinds of servers there are, and which of them a wish means.
+import { connect } from "./connect.ts";
 import { epmd } from "./epmd.ts";
 import { haproxy } from "./haproxy.ts";
 import { kafka } from "./kafka.ts";
@@ -9,15 +10,15 @@ import { rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
 import { type Kind, nameOf, type Server, type Size } from "./server.ts";
 
-export const KINDS: Partial<Record<KindName, Kind>> = { epmd, postgres, redis, rabbitmq, haproxy, kafka, mailhog };
+export const KINDS: Record<KindName, Kind> = { epmd, postgres, redis, rabbitmq, haproxy, kafka, connect, mailhog };
 
 export function kindOf(name: string): Kind {
-  const kind = KINDS[name as KindName]; // a name that is none gives undefined
+  const kind = (KINDS as Partial<Record<string, Kind>>)[name]; // it may be a name that is none
   if (!kind) throw new Error(`expected a kind of server (${Object.keys(KINDS).join(", ")}), found ${name}`);
   return kind;
 }
 
-/** Servers by kind or by name (nothing: all of them), with the kinds they stand on, in order of start. */
+/** Servers by kind or by name (nothing: all that are not only on request), with the kinds they stand on, in order of start. */
 export function serversFor(words: string[], size: Size, basePort: number, root: string): Server[] {
   const names = Object.keys(KINDS) as KindName[]; // the keys of a record of kinds are names of kinds
   const all = names.flatMap((kind) => {
@@ -31,7 +32,7 @@ export function serversFor(words: string[], size: Size, basePort: number, root: 
     for (const server of found) wanted.add(nameOf(server));
     for (const below of kindOf(found[0]?.kind ?? "").after ?? []) want(below);
   };
-  for (const word of words.length > 0 ? words : names) want(word);
+  for (const word of words.length > 0 ? words : names.filter((kind) => !kindOf(kind).onlyOnRequest)) want(word);
   return all.filter((server) => wanted.has(nameOf(server)));
 }
 

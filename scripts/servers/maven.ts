@@ -1,6 +1,6 @@
 // Java programs by their Maven coordinates, copied with all they need into one folder of the cache.
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { cacheFolder, must } from "../command.ts";
 import { find } from "./find.ts";
 import type { Need } from "./server.ts";
@@ -15,6 +15,16 @@ export const JAVA: Need = {
 };
 export const MAVEN: Need = { name: "mvn", found: () => find("mvn") !== undefined, apt: ["maven"], brew: "maven" };
 
+/** Its logging comes with the jars, its settings from the folder it runs in; what it prints becomes our log. */
+export const LOG4J = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4";
+export const LOG4J_SETTINGS = `appender.c.type=Console
+appender.c.name=C
+appender.c.layout.type=PatternLayout
+appender.c.layout.pattern=%d{ISO8601} %p %c{1} - %m%n
+rootLogger.level=INFO
+rootLogger.appenderRef.c.ref=C
+`;
+
 export function jarsFolder(name: string): string {
   return join(cacheFolder(), name);
 }
@@ -26,7 +36,7 @@ export function jars(name: string, coordinates: string[], leftOut: string[] = []
     name: `the jars of ${coordinates[0]}`,
     found: () => existsSync(folder),
     async build() {
-      const work = `${folder}.${process.pid}`;
+      const work = join(cacheFolder(), `maven.${process.pid}`);
       mkdirSync(work, { recursive: true });
       try {
         writeFileSync(join(work, "pom.xml"), pom(coordinates));
@@ -35,6 +45,7 @@ export function jars(name: string, coordinates: string[], leftOut: string[] = []
         for (const jar of new Bun.Glob("*.jar").scanSync(join(work, "jars"))) {
           if (leftOut.some((start) => jar.startsWith(start))) rmSync(join(work, "jars", jar));
         }
+        mkdirSync(dirname(folder), { recursive: true });
         renameSync(join(work, "jars"), folder);
       } finally {
         rmSync(work, { recursive: true, force: true });

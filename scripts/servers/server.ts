@@ -30,6 +30,8 @@ export interface Need {
 }
 
 export interface Kind {
+  /** Not among "all": heavy, and few want it. */
+  onlyOnRequest?: boolean;
   /** How many servers "size" means. */
   count(size: Size): number;
   ports(server: Server): Record<string, number>;
