@@ -88,9 +88,14 @@ export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
   { path: /^packages\/service\/rpc\.ts$/, may: ["performance.now()"], because: "it measures real durations" },
   { path: /^packages\/service\/tokens\.ts$/, may: ["performance.now()"], because: "it spaces real fetches of keys" },
   {
-    path: /^services\/platform\.ts$/,
+    path: /^services\/(main|platform)\.ts$/,
     may: ["performance.now()"],
     because: "a lock lives in real time, whatever the scale",
+  },
+  {
+    path: /^packages\/locks\/redis\.ts$/,
+    may: ["setTimeout()"],
+    because: "a deadline of ours around a foreign server",
   },
   { path: /^packages\/telemetry\//, may: ["*"], because: "it measures real durations" },
   { path: /^services\/payment\/stripe\.ts$/, may: ["fetch()", "setTimeout()"], because: "the provider is out there" },

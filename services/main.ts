@@ -1,11 +1,15 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
-import { StartError } from "../packages/database/start-error.ts";
+import { explain, explainDatabase, StartError } from "../packages/database/start-error.ts";
+import type { Locks } from "../packages/locks/locks.ts";
+import { createRedisLocks } from "../packages/locks/redis.ts";
+import { type RedisAddress, readRedisUrl } from "../packages/locks/redis-url.ts";
 import type { App } from "../packages/service/app.ts";
 import { systemClock } from "../packages/service/clock.ts";
-import { systemRandom } from "../packages/service/random.ts";
-import { createLog, jsonLine, readableLine } from "../packages/telemetry/log.ts";
+import { type Random, systemRandom } from "../packages/service/random.ts";
+import type { Service } from "../packages/service/service.ts";
+import { createLog, jsonLine, type Log, readableLine } from "../packages/telemetry/log.ts";
 import { createMetrics } from "../packages/telemetry/metrics.ts";
 import { type Environment, loadServices, SERVICE_NAMES } from "./all.ts";
 import { anchorFor, keptSecrets } from "./data-folder.ts";
@@ -17,7 +21,7 @@ import { paymentRoutes } from "./payment/routes.ts";
 import { startPlatform } from "./platform.ts";
 
 /** What later versions speak; a half-understood target must not be ignored. */
-const NOT_YET = ["KAFKA_BROKERS", "RABBITMQ_URL", "REDIS_URL", "DATABASE_REPLICA_URLS"];
+const NOT_YET = ["KAFKA_BROKERS", "RABBITMQ_URL", "DATABASE_REPLICA_URLS"];
 
 /** Starts Bodega and returns when it serves. Throws StartError with a sentence for what a person can mend. */
 export async function main(args: string[], env: Environment = process.env): Promise<void> {
@@ -50,7 +54,8 @@ function readSettings(args: string[], env: Environment) {
       `This version runs all services in one process: expected "all" or nothing, found ${unknown.join(" ")}.`,
     );
   for (const name of NOT_YET) {
-    if (env[name]) throw new StartError(`${name} is set, but this version has only the embedded adapters: unset it.`);
+    if (env[name])
+      throw new StartError(`${name} is set, but this version has only the embedded adapter for it: unset it.`);
   }
   try {
     const relay = env["RELAY"] || "poll";
@@ -58,7 +63,8 @@ function readSettings(args: string[], env: Environment) {
     return {
       gateway: gatewayConfig(env),
       dataDir: env["DATA_DIR"] || ".data",
-      databaseUrl: env["DATABASE_URL"],
+      databaseUrl: databaseUrl(env["DATABASE_URL"]),
+      redis: env["REDIS_URL"] ? readRedisUrl(env["REDIS_URL"]) : undefined,
       timeScale: positive("TIME_SCALE", env["TIME_SCALE"] || "1"),
       mailPort: port("MAIL_PORT", env["MAIL_PORT"] || "8025"),
       smtpPort: port("SMTP_PORT", env["SMTP_PORT"] || "1025"),
@@ -76,17 +82,15 @@ async function start(
   stops: (() => Promise<void>)[],
 ): Promise<void> {
   const { gateway: edge, dataDir, timeScale } = settings;
+  // What is wrong with the services' settings is told before anything is made.
+  await load(env);
   const databaseUrl = settings.databaseUrl ?? (await embeddedDatabase(dataDir, log, stops));
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const secrets = keptSecrets(join(dataDir, "secrets.json"));
-  const clock = systemClock(timeScale, anchorFor(join(dataDir, "clock.json"), timeScale));
+  const { secrets, anchor } = keptData(dataDir, timeScale);
+  const clock = systemClock(timeScale, anchor);
+  const random = systemRandom(clock);
   const metrics = createMetrics();
   const adminPassword = env["ADMIN_PASSWORD"] || secrets.adminPassword;
-  const services = await loadServices(SERVICE_NAMES, { ...env, ADMIN_PASSWORD: adminPassword }).catch(
-    (error: unknown) => {
-      throw sentence(error);
-    },
-  );
+  const services = await load({ ...env, ADMIN_PASSWORD: adminPassword });
   const platform = await startPlatform({
     services,
     databaseUrl,
@@ -95,9 +99,12 @@ async function start(
     relay: settings.relay,
     clock,
     securityClock: systemClock(),
-    random: systemRandom(clock),
+    random,
     log,
     metrics,
+    ...(settings.redis && { locks: redisLocks(settings.redis, log, random) }),
+  }).catch((error: unknown) => {
+    throw explainDatabase(error, settings.databaseUrl ? undefined : dataDir);
   });
   stops.push(platform.close);
   const mail = appOf(platform.services, "mail");
@@ -118,6 +125,7 @@ async function start(
     pages: paymentRoutes(appOf(platform.services, "payment") as App<PaymentConfig>),
   }).listen();
   stops.push(listening.close);
+  log.info("locks", { adapter: settings.redis ? "redis" : "embedded" });
   if (!edge.rateLimits) log.warn("rate limits are off: fit for benches only");
   announce(settings, {
     ...listening,
@@ -126,6 +134,26 @@ async function start(
     adminEmail: env["ADMIN_EMAIL"] || "admin@bodega.test",
     adminPassword,
   });
+}
+
+function redisLocks(address: RedisAddress, log: Log, random: Random): Locks {
+  return createRedisLocks({ address, log, nowMs: () => performance.now(), newToken: random.id });
+}
+
+function load(env: Environment): Promise<Service[]> {
+  return loadServices(SERVICE_NAMES, env).catch((error: unknown) => {
+    throw sentence(error);
+  });
+}
+
+function keptData(dataDir: string, timeScale: number) {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    const secrets = keptSecrets(join(dataDir, "secrets.json"));
+    return { secrets, anchor: anchorFor(join(dataDir, "clock.json"), timeScale) };
+  } catch (error) {
+    throw explain(error, dataDir);
+  }
 }
 
 async function embeddedDatabase(
@@ -206,6 +234,13 @@ function sentence(error: unknown): StartError {
   return error instanceof StartError
     ? error
     : new StartError(`${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+}
+
+/** It may hold a password, so a complaint does not repeat it. */
+function databaseUrl(text: string | undefined): string | undefined {
+  if (text && !/^postgres(ql)?:\/\/[^/?#]/.test(text))
+    throw new Error("DATABASE_URL is not of the form postgres://user:password@host:port/database");
+  return text || undefined;
 }
 
 function port(name: string, text: string): number {

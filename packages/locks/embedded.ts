@@ -1,6 +1,7 @@
 import type { Budget, Locks, Verdict } from "./locks.ts";
 
 const SWEEP_EVERY = 10_000;
+const ROUNDING_MS = 1e-6;
 
 /** Locks and budgets of one process, in two maps. `nowMs` is real time in milliseconds. */
 export function createEmbeddedLocks(nowMs: () => number, newToken: () => string): Locks {
@@ -49,20 +50,18 @@ export function createEmbeddedLocks(nowMs: () => number, newToken: () => string)
 export function gcra(now: number, stored: number, { perSecond, burst }: Budget): { verdict: Verdict; arrival: number } {
   const interval = 1_000 / perSecond;
   const before = Math.max(stored, now);
-  const after = before + interval;
-  const allowAt = after - interval * burst;
-  if (allowAt > now) {
-    const verdict = {
-      allowed: false,
-      remaining: 0,
-      retryAfterMs: Math.ceil(allowAt - now),
-      resetAfterMs: Math.ceil(before - now),
-    };
-    return { verdict, arrival: before };
-  }
-  const remaining = Math.floor((interval * burst - (after - now)) / interval + 1e-9);
+  // Of differences: a sum with `now` and its difference again is not always `now`.
+  const allowed = before - now <= interval * (burst - 1) + ROUNDING_MS;
+  const arrival = allowed ? before + interval : before;
+  return { verdict: verdictOf(allowed, arrival - now, interval, burst), arrival };
+}
+
+/** What a taker is told; `aheadMs` is how far the arrival time now lies ahead. */
+export function verdictOf(allowed: boolean, aheadMs: number, intervalMs: number, burst: number): Verdict {
   return {
-    verdict: { allowed: true, remaining, retryAfterMs: 0, resetAfterMs: Math.ceil(after - now) },
-    arrival: after,
+    allowed,
+    remaining: allowed ? Math.floor(burst - aheadMs / intervalMs + 1e-9) : 0,
+    retryAfterMs: allowed ? 0 : Math.max(1, Math.ceil(aheadMs - intervalMs * (burst - 1))),
+    resetAfterMs: Math.ceil(aheadMs),
   };
 }
