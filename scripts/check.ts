@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { must, type Outcome, run, summary } from "./command.ts";
+import { docsAreCurrent } from "./docs.ts";
 import { GENERATED, generate } from "./generate.ts";
 import { ROOT } from "./tree.ts";
 
@@ -15,6 +16,7 @@ const CHECKS: Record<string, (scratch: string) => Promise<Verdict>> = {
   "proto format": () => run(["buf", "format", "-d", "--exit-code", "--path", "proto/bodega"]),
   "proto breaking": breaking,
   "generated code": generatedCode,
+  "generated docs": () => docsAreCurrent(),
   "house rules": () => run(["bun", "test", "--only-failures", "./scripts/tidy.test.ts"]),
 };
 

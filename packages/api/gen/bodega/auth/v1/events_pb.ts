@@ -17,7 +17,7 @@ export const file_bodega_auth_v1_events: GenFile = /*@__PURE__*/
   fileDesc("Chtib2RlZ2EvYXV0aC92MS9ldmVudHMucHJvdG8SDmJvZGVnYS5hdXRoLnYxIp4BCg5Vc2VyUmVnaXN0ZXJlZBIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIjCgVyb2xlcxgEIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGUSMQoNcmVnaXN0ZXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXwoMVXNlclZlcmlmaWVkEg8KB3VzZXJfaWQYASABKAkSDQoFZW1haWwYAiABKAkSLwoLdmVyaWZpZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wYgZwcm90bzM", [file_bodega_auth_v1_auth, file_google_protobuf_timestamp]);
 
 /**
- * Fact user.registered.
+ * Fact user.registered: an account that is not verified yet.
  *
  * @generated from message bodega.auth.v1.UserRegistered
  */
@@ -56,7 +56,7 @@ export const UserRegisteredSchema: GenMessage<UserRegistered> = /*@__PURE__*/
   messageDesc(file_bodega_auth_v1_events, 0);
 
 /**
- * Fact user.verified.
+ * Fact user.verified: the address is the user's.
  *
  * @generated from message bodega.auth.v1.UserVerified
  */

@@ -15,7 +15,7 @@ export const file_bodega_kitchen_v1_events: GenFile = /*@__PURE__*/
   fileDesc("Ch5ib2RlZ2Eva2l0Y2hlbi92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5raXRjaGVuLnYxIlsKDFRpY2tldFF1ZXVlZBIRCgl0aWNrZXRfaWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIl0KDlRpY2tldEFjY2VwdGVkEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWgoLVGlja2V0UmVhZHkSEQoJdGlja2V0X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJfChBUaWNrZXRIYW5kZWRPdmVyEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXgoPVGlja2V0Q2FuY2VsbGVkEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiHwoKV29ya1RpY2tldBIRCgl0aWNrZXRfaWQYASABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
- * Fact ticket.queued.
+ * Fact ticket.queued: there is something to make.
  *
  * @generated from message bodega.kitchen.v1.TicketQueued
  */
@@ -44,7 +44,7 @@ export const TicketQueuedSchema: GenMessage<TicketQueued> = /*@__PURE__*/
   messageDesc(file_bodega_kitchen_v1_events, 0);
 
 /**
- * Fact ticket.accepted.
+ * Fact ticket.accepted: somebody makes it.
  *
  * @generated from message bodega.kitchen.v1.TicketAccepted
  */
@@ -73,7 +73,7 @@ export const TicketAcceptedSchema: GenMessage<TicketAccepted> = /*@__PURE__*/
   messageDesc(file_bodega_kitchen_v1_events, 1);
 
 /**
- * Fact ticket.ready.
+ * Fact ticket.ready: it waits for the customer.
  *
  * @generated from message bodega.kitchen.v1.TicketReady
  */
@@ -102,7 +102,7 @@ export const TicketReadySchema: GenMessage<TicketReady> = /*@__PURE__*/
   messageDesc(file_bodega_kitchen_v1_events, 2);
 
 /**
- * Fact ticket.handed_over.
+ * Fact ticket.handed_over: the customer has it.
  *
  * @generated from message bodega.kitchen.v1.TicketHandedOver
  */
@@ -131,7 +131,7 @@ export const TicketHandedOverSchema: GenMessage<TicketHandedOver> = /*@__PURE__*
   messageDesc(file_bodega_kitchen_v1_events, 3);
 
 /**
- * Fact ticket.cancelled.
+ * Fact ticket.cancelled: it is not to be made.
  *
  * @generated from message bodega.kitchen.v1.TicketCancelled
  */

@@ -368,6 +368,8 @@ export const KitchenService: GenService<{
     output: typeof ListTicketsResponseSchema;
   },
   /**
+   * Somebody starts to cook.
+   *
    * @generated from rpc bodega.kitchen.v1.KitchenService.AcceptTicket
    */
   acceptTicket: {
@@ -376,6 +378,8 @@ export const KitchenService: GenService<{
     output: typeof AcceptTicketResponseSchema;
   },
   /**
+   * It is cooked.
+   *
    * @generated from rpc bodega.kitchen.v1.KitchenService.MarkReady
    */
   markReady: {
@@ -384,6 +388,8 @@ export const KitchenService: GenService<{
     output: typeof MarkReadyResponseSchema;
   },
   /**
+   * The customer has it; the order is completed.
+   *
    * @generated from rpc bodega.kitchen.v1.KitchenService.HandOver
    */
   handOver: {

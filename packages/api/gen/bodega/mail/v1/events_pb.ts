@@ -17,7 +17,7 @@ export const file_bodega_mail_v1_events: GenFile = /*@__PURE__*/
   fileDesc("Chtib2RlZ2EvbWFpbC92MS9ldmVudHMucHJvdG8SDmJvZGVnYS5tYWlsLnYxIqABChRTZW5kVmVyaWZpY2F0aW9uQ29kZRIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIRCgRjb2RlGAQgASgJQgOAAQESLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY29kZV9pZBgGIAEoCSKdAQoRU2VuZFBhc3N3b3JkUmVzZXQSDwoHdXNlcl9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSEQoEY29kZRgEIAEoCUIDgAEBEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2NvZGVfaWQYBiABKAkipAEKE1NlbmRQYXltZW50UmVtaW5kZXISEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSEAoIcmVtaW5kZXIYAyABKAUSJAoFdG90YWwYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIeCgtEZWxpdmVyTWFpbBIPCgdtYWlsX2lkGAEgASgJYgZwcm90bzM", [file_bodega_type_v1_money, file_google_protobuf_timestamp]);
 
 /**
- * Job mail.send-verification-code.
+ * Job mail.send-verification-code: mail a new user the code.
  *
  * @generated from message bodega.mail.v1.SendVerificationCode
  */
@@ -63,7 +63,7 @@ export const SendVerificationCodeSchema: GenMessage<SendVerificationCode> = /*@_
   messageDesc(file_bodega_mail_v1_events, 0);
 
 /**
- * Job mail.send-password-reset.
+ * Job mail.send-password-reset: mail a user the code for a new password.
  *
  * @generated from message bodega.mail.v1.SendPasswordReset
  */

@@ -276,6 +276,8 @@ export const MailService: GenService<{
     output: typeof ListMailsResponseSchema;
   },
   /**
+   * One mail: whether, when and after how many tries it was sent.
+   *
    * @generated from rpc bodega.mail.v1.MailService.GetMail
    */
   getMail: {

@@ -19,7 +19,7 @@ export const file_bodega_order_v1_events: GenFile = /*@__PURE__*/
   fileDesc("Chxib2RlZ2Evb3JkZXIvdjEvZXZlbnRzLnByb3RvEg9ib2RlZ2Eub3JkZXIudjEi5gEKDE9yZGVyQ3JlYXRlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIpCgVsaW5lcxgDIAMoCzIaLmJvZGVnYS5vcmRlci52MS5PcmRlckxpbmUSJAoFdG90YWwYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKwAQoJT3JkZXJQYWlkEhAKCG9yZGVyX2lkGAEgASgJEhMKC2N1c3RvbWVyX2lkGAIgASgJEikKBWxpbmVzGAMgAygLMhouYm9kZWdhLm9yZGVyLnYxLk9yZGVyTGluZRIkCgV0b3RhbBgEIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EisKB3BhaWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo8BCg5PcmRlckNvbXBsZXRlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIkCgV0b3RhbBgDIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EjAKDGNvbXBsZXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0AEKDk9yZGVyQ2FuY2VsbGVkEhAKCG9yZGVyX2lkGAEgASgJEhMKC2N1c3RvbWVyX2lkGAIgASgJEi0KBnJlYXNvbhgDIAEoDjIdLmJvZGVnYS5vcmRlci52MS5DYW5jZWxSZWFzb24SJAoFdG90YWwYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIQCgh3YXNfcGFpZBgFIAEoCBIwCgxjYW5jZWxsZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjEKD1BheW1lbnREZWFkbGluZRIQCghvcmRlcl9pZBgBIAEoCRIMCgRzdGVwGAIgASgFYgZwcm90bzM", [file_bodega_order_v1_order, file_bodega_type_v1_money, file_google_protobuf_timestamp]);
 
 /**
- * Fact order.created.
+ * Fact order.created: placed, not yet reserved or paid.
  *
  * @generated from message bodega.order.v1.OrderCreated
  */
@@ -63,7 +63,7 @@ export const OrderCreatedSchema: GenMessage<OrderCreated> = /*@__PURE__*/
   messageDesc(file_bodega_order_v1_events, 0);
 
 /**
- * Fact order.paid.
+ * Fact order.paid: the money is there, the kitchen may begin.
  *
  * @generated from message bodega.order.v1.OrderPaid
  */
@@ -102,7 +102,7 @@ export const OrderPaidSchema: GenMessage<OrderPaid> = /*@__PURE__*/
   messageDesc(file_bodega_order_v1_events, 1);
 
 /**
- * Fact order.completed.
+ * Fact order.completed: handed over, or paid goods after a day.
  *
  * @generated from message bodega.order.v1.OrderCompleted
  */
@@ -136,7 +136,7 @@ export const OrderCompletedSchema: GenMessage<OrderCompleted> = /*@__PURE__*/
   messageDesc(file_bodega_order_v1_events, 2);
 
 /**
- * Fact order.cancelled.
+ * Fact order.cancelled: nothing of it is to be delivered any more.
  *
  * @generated from message bodega.order.v1.OrderCancelled
  */

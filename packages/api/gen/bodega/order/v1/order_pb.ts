@@ -589,6 +589,8 @@ export const OrderService: GenService<{
     output: typeof PlaceOrderResponseSchema;
   },
   /**
+   * One order of the caller; an admin sees any.
+   *
    * @generated from rpc bodega.order.v1.OrderService.GetOrder
    */
   getOrder: {

@@ -100,7 +100,7 @@ export const PaymentFailedSchema: GenMessage<PaymentFailed> = /*@__PURE__*/
   messageDesc(file_bodega_payment_v1_events, 1);
 
 /**
- * Fact payment.refunded.
+ * Fact payment.refunded: money went back.
  *
  * @generated from message bodega.payment.v1.PaymentRefunded
  */

@@ -17,7 +17,7 @@ export const file_bodega_product_v1_events: GenFile = /*@__PURE__*/
   fileDesc("Ch5ib2RlZ2EvcHJvZHVjdC92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5wcm9kdWN0LnYxIvkBCg5Qcm9kdWN0Q3JlYXRlZBISCgpwcm9kdWN0X2lkGAEgASgJEgsKA3NrdRgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEiQKBXByaWNlGAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSEwoLY29sbGVjdGlvbnMYBiADKAkSEAoIcHJlcGFyZWQYByABKAgSFQoNaW5pdGlhbF9zdG9jaxgIIAEoBRIPCgd2ZXJzaW9uGAkgASgDEi4KCmNyZWF0ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuIBCg5Qcm9kdWN0VXBkYXRlZBISCgpwcm9kdWN0X2lkGAEgASgJEgsKA3NrdRgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEiQKBXByaWNlGAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSEwoLY29sbGVjdGlvbnMYBiADKAkSEAoIcHJlcGFyZWQYByABKAgSDwoHdmVyc2lvbhgIIAEoAxIuCgp1cGRhdGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJnCg9Qcm9kdWN0QXJjaGl2ZWQSEgoKcHJvZHVjdF9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEi8KC2FyY2hpdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_bodega_type_v1_money, file_google_protobuf_timestamp]);
 
 /**
- * Fact product.created.
+ * Fact product.created: on the shelf, with its first stock.
  *
  * @generated from message bodega.product.v1.ProductCreated
  */
@@ -140,7 +140,7 @@ export const ProductUpdatedSchema: GenMessage<ProductUpdated> = /*@__PURE__*/
   messageDesc(file_bodega_product_v1_events, 1);
 
 /**
- * Fact product.archived.
+ * Fact product.archived: off the shelf for new orders.
  *
  * @generated from message bodega.product.v1.ProductArchived
  */

@@ -474,6 +474,8 @@ export const GetProductHistoryResponseSchema: GenMessage<GetProductHistoryRespon
  */
 export const ProductService: GenService<{
   /**
+   * Puts a new product on the shelf, once per request_id; its SKU must be free.
+   *
    * @generated from rpc bodega.product.v1.ProductService.CreateProduct
    */
   createProduct: {
@@ -502,6 +504,8 @@ export const ProductService: GenService<{
     output: typeof ArchiveProductResponseSchema;
   },
   /**
+   * One product, archived ones too.
+   *
    * @generated from rpc bodega.product.v1.ProductService.GetProduct
    */
   getProduct: {

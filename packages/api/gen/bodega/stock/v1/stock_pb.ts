@@ -437,6 +437,8 @@ export const ReservationStatusSchema: GenEnum<ReservationStatus> = /*@__PURE__*/
  */
 export const StockService: GenService<{
   /**
+   * What is there of a product, and what of it is promised.
+   *
    * @generated from rpc bodega.stock.v1.StockService.GetStock
    */
   getStock: {
@@ -445,6 +447,8 @@ export const StockService: GenService<{
     output: typeof GetStockResponseSchema;
   },
   /**
+   * What could be sold of each product right now; nothing is held.
+   *
    * @generated from rpc bodega.stock.v1.StockService.CheckAvailability
    */
   checkAvailability: {
@@ -463,6 +467,8 @@ export const StockService: GenService<{
     output: typeof AdjustStockResponseSchema;
   },
   /**
+   * Reservations, newest orders first.
+   *
    * @generated from rpc bodega.stock.v1.StockService.ListReservations
    */
   listReservations: {
