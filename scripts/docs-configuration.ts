@@ -70,6 +70,12 @@ const GROUPS: Record<string, Variable[]> = {
     { name: "KITCHEN_STAFF", unset: "`on`", meaning: "`off`: nobody works the tickets but people" },
   ],
   "What it talks to": [
+    {
+      name: "REDIS_URL",
+      unset: "locks and counters in the process",
+      meaning:
+        "Redis for locks and rate limits, or several nodes of a Redis Cluster by comma; speed only, nothing is lost with it",
+    },
     { name: "SMTP_URL", unset: "the mail catcher", meaning: "`smtp://[user:password@]host[:port]` or `smtps://…`" },
     { name: "MAIL_FROM", unset: "`Bodega <orders@bodega.test>`", meaning: "the sender of all mails" },
     {
@@ -91,7 +97,7 @@ export async function configurationPage(): Promise<string> {
   return `# Configuration
 
 All of it is environment variables, read in \`services/main.ts\` and nowhere below. A value that makes no sense stops the start with
-a sentence that names the variable. \`KAFKA_BROKERS\`, \`RABBITMQ_URL\`, \`REDIS_URL\`, \`DATABASE_REPLICA_URLS\` and \`STRIPE_…\` belong to
+a sentence that names the variable. \`KAFKA_BROKERS\`, \`RABBITMQ_URL\`, \`DATABASE_REPLICA_URLS\` and \`STRIPE_…\` belong to
 adapters that this version does not have yet: it refuses to start with them rather than ignore them.
 
 ${tables.join("\n")}`;
