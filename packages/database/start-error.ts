@@ -39,6 +39,39 @@ export function explain(error: unknown, folder: string): unknown {
   }
 }
 
+/** PostgreSQL runs, and refuses what every service needs at its start. Without a folder it is the one that DATABASE_URL names. */
+export function explainDatabase(error: unknown, folder: string | undefined): unknown {
+  const code = codeOf(error) ?? "";
+  const away = /^(CONNECT|ECONN|ENOTFOUND|EAI_|08|53|57P)/.test(code);
+  if (folder !== undefined)
+    return away && isFull(folder) ? new StartError(diskFull(folder), { cause: error }) : explain(error, folder);
+  // 28: who we say we are; 3D: no such database; 42501: not allowed.
+  if (!away && !/^(28|3D|42501)/.test(code)) return error;
+  return new StartError(
+    `The database that DATABASE_URL names must answer, and let its user create roles and databases, but: ${messageOf(error)}.`,
+    { cause: error },
+  );
+}
+
+/** What a person can do about a port that cannot be had. */
+export function explainPort(error: unknown, host: string, port: number, variable: string): unknown {
+  const because = (sentence: string) => new StartError(sentence, { cause: error });
+  switch (codeOf(error)) {
+    case "EADDRINUSE":
+      return because(
+        `Port ${port} on ${host} is taken by another program: end that program, or choose another port with ${variable}.`,
+      );
+    case "EACCES":
+      return because(`Port ${port} on ${host} is not open to this user: choose one above 1023 with ${variable}.`);
+    case "EADDRNOTAVAIL":
+      return because(
+        `The address ${host} is not one of this machine: choose another one with HOST (port ${port}, ${variable}).`,
+      );
+    default:
+      return error;
+  }
+}
+
 /** A command of PostgreSQL failed: why, as far as the machine or its last words tell, and what to do. */
 export function failure(what: string, folder: string, said: string, linesShown: number): StartError {
   const lastWords = said.trim().split("\n").slice(-linesShown).join("\n");
@@ -47,8 +80,7 @@ export function failure(what: string, folder: string, said: string, linesShown: 
 }
 
 function reason(folder: string, said: string): string {
-  const disk = statfsSync(folder);
-  if (disk.bavail * disk.bsize < DISK_BYTES_MIN || /No space left|quota exceeded/i.test(said)) return diskFull(folder);
+  if (isFull(folder) || /No space left|quota exceeded/i.test(said)) return diskFull(folder);
   if (/ermission denied|not permitted/.test(said)) {
     return `A file or folder on the way to ${folder} is closed to the user who runs PostgreSQL: open it, move the data with DATA_DIR, or start as an ordinary user.`;
   }
@@ -56,6 +88,11 @@ function reason(folder: string, said: string): string {
     return "The system has too little shared memory left: end other servers, or raise its limits.";
   }
   return `If the database in ${folder}/postgres is damaged, bring a backup back, or move that folder away to start empty; nothing was removed.`;
+}
+
+function isFull(folder: string): boolean {
+  const disk = statfsSync(folder);
+  return disk.bavail * disk.bsize < DISK_BYTES_MIN;
 }
 
 function diskFull(folder: string): string {

@@ -1,5 +1,5 @@
 import type { ConnectRouter } from "@connectrpc/connect";
-import { StartError } from "../../packages/database/start-error.ts";
+import { explainPort } from "../../packages/database/start-error.ts";
 import { sleep } from "../../packages/service/clock.ts";
 import { type GrpcOptions, listenGrpc } from "../../packages/service/grpc.ts";
 import type { Log } from "../../packages/telemetry/log.ts";
@@ -61,7 +61,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       prepare: (headers, address) => admitPlain(headers, address, addressOf),
       failed: (error) => log.error("grpc.failed", error),
     }).catch((error: unknown) => {
-      throw explained(error, hostname, config.grpcPort, "GRPC_PORT");
+      throw explainPort(error, hostname, config.grpcPort, "GRPC_PORT");
     });
     closers.push(() => grpc.close(GRACE_MS));
     return { port: edge.port, grpcPort: grpc.port, opsPort: ops.port, close };
@@ -96,26 +96,6 @@ function serve(
       },
     };
   } catch (error) {
-    throw explained(error, hostname, port, variable);
-  }
-}
-
-/** What a person can do about a port that cannot be had. */
-function explained(error: unknown, host: string, port: number, variable: string): unknown {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  const because = (sentence: string) => new StartError(sentence, { cause: error });
-  switch (code) {
-    case "EADDRINUSE":
-      return because(
-        `Port ${port} on ${host} is taken by another program: end that program, or choose another port with ${variable}.`,
-      );
-    case "EACCES":
-      return because(`Port ${port} on ${host} is not open to this user: choose one above 1023 with ${variable}.`);
-    case "EADDRNOTAVAIL":
-      return because(
-        `The address ${host} is not one of this machine: choose another one with HOST (port ${port}, ${variable}).`,
-      );
-    default:
-      return error;
+    throw explainPort(error, hostname, port, variable);
   }
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { Hono } from "hono";
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from "smtp-server";
 import { gather, gatherPer } from "../../packages/database/gather.ts";
+import { explainPort } from "../../packages/database/start-error.ts";
 import type { App } from "../../packages/service/app.ts";
 import { catcherPages } from "./catcher-page.tsx";
 import { contentOf, headerOf, mailhogApi } from "./mailhog.ts";
@@ -60,12 +61,10 @@ export async function startCatcher(app: CatcherApp, { mailPort, smtpPort, host }
     app.log.error("catcher.failed", error, { path: ctx.req.path });
     return ctx.json({ error: "something went wrong here" }, 500);
   });
-  const smtp = await listen(smtpServer(app), smtpPort, host);
-  const http = Bun.serve({
-    hostname: host,
-    port: mailPort,
-    fetch: routes.fetch,
-    maxRequestBodySize: HTTP_BODY_BYTES_MAX,
+  const http = serve(routes, mailPort, host);
+  const smtp = await listen(smtpServer(app), smtpPort, host).catch(async (error: unknown) => {
+    await http.stop(true);
+    throw explainPort(error, host, smtpPort, "SMTP_PORT");
   });
   return {
     port: http.port ?? mailPort,
@@ -76,6 +75,14 @@ export async function startCatcher(app: CatcherApp, { mailPort, smtpPort, host }
       await new Promise<void>((resolve) => smtp.close(resolve));
     },
   };
+}
+
+function serve({ fetch }: Hono, port: number, hostname: string) {
+  try {
+    return Bun.serve({ hostname, port, fetch, maxRequestBodySize: HTTP_BODY_BYTES_MAX });
+  } catch (error) {
+    throw explainPort(error, hostname, port, "MAIL_PORT");
+  }
 }
 
 async function listen(server: SMTPServer, port: number, host: string): Promise<SMTPServer> {

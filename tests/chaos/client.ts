@@ -1,0 +1,98 @@
+import { type DescMessage, fromJson, type JsonValue, type MessageShape } from "@bufbuild/protobuf";
+import type { Dice } from "./dice.ts";
+
+/** A customer's program that does what it is told to: it asks again, with the same key, until it is answered. */
+export interface Client {
+  ask<M extends DescMessage>(reply: M, call: Call): Promise<Answer<M>>;
+  /** Posts a form until a page answers. */
+  submit(url: string, fields: Record<string, string>): Promise<void>;
+  tries: { asked: number; unanswered: number; unavailable: number };
+  /** Answers that no client should ever see: a bug, and not "come back later". */
+  unexpected: string[];
+}
+
+export interface Call {
+  method: "GET" | "POST";
+  path: string;
+  token?: string;
+  body?: Record<string, JsonValue>;
+}
+
+export type Answer<M extends DescMessage> =
+  | { ok: true; message: MessageShape<M> }
+  | { ok: false; status: number; reason: string; detail: string };
+
+const ANSWER_MS_MAX = 5_000;
+const PAUSE_MS_MIN = 100;
+const PAUSE_MS_MAX = 600;
+/** An outage is some seconds long. */
+const PATIENCE_MS = 150_000;
+
+export function createClient(base: string, dice: Dice): Client {
+  const tries = { asked: 0, unanswered: 0, unavailable: 0 };
+  const unexpected: string[] = [];
+
+  /** Gives back the first answer that is one. */
+  async function send(url: string, init: () => RequestInit): Promise<{ status: number; text: string }> {
+    const met: string[] = [];
+    for (const patience = AbortSignal.timeout(PATIENCE_MS); !patience.aborted; ) {
+      tries.asked += 1;
+      const answer = await attempt(url, init());
+      met.push(answer === null ? "nothing" : `${answer.status} ${answer.text.slice(0, 200)}`);
+      if (answer === null) tries.unanswered += 1;
+      else if (comesBack(answer)) tries.unavailable += 1;
+      else if (answer.status >= 500) unexpected.push(`${url} answered ${answer.status}: ${answer.text.slice(0, 300)}`);
+      else return answer;
+      await Bun.sleep(dice.between(PAUSE_MS_MIN, PAUSE_MS_MAX));
+    }
+    throw new Error(`${url} did not answer within ${PATIENCE_MS} ms, but: ${met.slice(-5).join("; ")}`);
+  }
+
+  return {
+    tries,
+    unexpected,
+    async ask(reply, { method, path, token, body }) {
+      const { status, text } = await send(base + path, () => ({
+        method,
+        headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) },
+        ...(body && { body: JSON.stringify(body) }),
+      }));
+      const json: JsonValue = JSON.parse(text);
+      if (status === 200) return { ok: true, message: fromJson(reply, json) };
+      return { ok: false, status, reason: field(json, "reason"), detail: field(json, "detail") };
+    },
+    async submit(url, fields) {
+      const { status, text } = await send(url, () => ({ method: "POST", body: new URLSearchParams(fields) }));
+      if (status !== 200) throw new Error(`${url} answered ${status}: ${text}`);
+    },
+  };
+}
+
+/** Null when there was no whole answer: nobody knows what became of the request. */
+async function attempt(url: string, init: RequestInit): Promise<{ status: number; text: string } | null> {
+  try {
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    // Refused, reset and timed out are all one to a client; anything else is a mistake in this file.
+    if (error instanceof DOMException || (error instanceof Error && "code" in error)) return null;
+    throw error;
+  }
+}
+
+/** 503, a deadline that was missed, and a twin that is still being answered: ask again. */
+function comesBack({ status, text }: { status: number; text: string }): boolean {
+  return status === 503 || status === 504 || (status === 409 && text.includes('"aborted"'));
+}
+
+function field(json: JsonValue, name: string): string {
+  const value = json !== null && typeof json === "object" && !Array.isArray(json) ? json[name] : undefined;
+  return typeof value === "string" ? value : "";
+}
+
+/** What must not be refused. */
+export async function must<M extends DescMessage>(answer: Promise<Answer<M>>): Promise<MessageShape<M>> {
+  const said = await answer;
+  if (said.ok) return said.message;
+  throw new Error(`refused with ${said.status} ${said.reason}: ${said.detail}`);
+}
