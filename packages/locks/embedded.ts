@@ -61,7 +61,7 @@ export function verdictOf(allowed: boolean, aheadMs: number, intervalMs: number,
   return {
     allowed,
     remaining: allowed ? Math.floor(burst - aheadMs / intervalMs + 1e-9) : 0,
-    retryAfterMs: allowed ? 0 : Math.max(1, Math.ceil(aheadMs - intervalMs * (burst - 1))),
-    resetAfterMs: Math.ceil(aheadMs),
+    retryAfterMs: allowed ? 0 : Math.max(1, Math.ceil(aheadMs - intervalMs * (burst - 1) - ROUNDING_MS)),
+    resetAfterMs: Math.ceil(aheadMs - ROUNDING_MS),
   };
 }
