@@ -79,11 +79,6 @@ export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
     may: ["Date.now()", "randomBytes()"],
     because: "it makes what the clock and the secrets start from",
   },
-  {
-    path: /^services\/gateway\/limits\.ts$/,
-    may: ["performance.now()"],
-    because: "the local limiter counts real time, as Redis does",
-  },
   { path: /^packages\/database\/relay\.ts$/, may: ["setTimeout()"], because: "it polls for real when nobody rings" },
   { path: /^packages\/service\/rpc\.ts$/, may: ["performance.now()"], because: "it measures real durations" },
   { path: /^packages\/service\/tokens\.ts$/, may: ["performance.now()"], because: "it spaces real fetches of keys" },

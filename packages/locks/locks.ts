@@ -10,7 +10,7 @@ export interface Locks {
   tryLock(key: string, ttlMs: number): Promise<string | null>;
   /** Compare and delete: false when the lock was no longer this token's. */
   unlock(key: string, token: string): Promise<boolean>;
-  /** Takes one from the key's budget (GCRA). */
+  /** Takes one from the key's budget (GCRA). Never rejects: without its server an adapter counts alone, more strictly, and lets nothing through unasked. */
   take(key: string, budget: Budget): Promise<Verdict>;
   close(): Promise<void>;
 }

@@ -13,6 +13,7 @@ import { refused } from "./errors.ts";
 const LOCK_MS = 7_000;
 const WAIT_MS = 3_000;
 const LOOK_MS = 25;
+const UNLOCKED = "";
 
 type Key = Omit<OnceKey, "reply">;
 
@@ -26,6 +27,8 @@ export function createOnce(
   recorder: Recorder,
   committed: (recorded: Recorded) => void,
 ) {
+  let alone = false;
+
   return async function once<M extends DescMessage>(
     caller: Caller,
     reply: M,
@@ -35,10 +38,7 @@ export function createOnce(
     const key = keyOf(caller, request, app.clock.now());
     const lock = `lock:${caller.userId}:${request.requestId}`;
     for (let waited = 0; waited < WAIT_MS; waited += LOOK_MS) {
-      const token = await app.locks.tryLock(lock, LOCK_MS).catch((error: unknown) => {
-        app.log.error("locks.failed", error, { lock });
-        return "none"; // Without the lock service the key row alone decides.
-      });
+      const token = await tryLock(lock);
       if (token !== null) return run(key, reply, story).finally(() => unlock(lock, token));
       // Another request holds the lock: its answer will be ours.
       const stored = await findReply(app.sql, key, reply);
@@ -53,8 +53,26 @@ export function createOnce(
     );
   };
 
+  /** Without the lock service the key row alone decides; an outage is told once, not per request. */
+  async function tryLock(lock: string): Promise<string | null> {
+    try {
+      const token = await app.locks.tryLock(lock, LOCK_MS);
+      if (alone) app.log.info("locks.back");
+      alone = false;
+      return token;
+    } catch (error) {
+      if (!alone) app.log.error("locks.away", error);
+      alone = true;
+      return UNLOCKED;
+    }
+  }
+
   async function unlock(lock: string, token: string) {
-    await app.locks.unlock(lock, token).catch((error: unknown) => app.log.error("locks.failed", error, { lock }));
+    if (token === UNLOCKED) return;
+    // A lock that cannot be released ends by itself.
+    await app.locks
+      .unlock(lock, token)
+      .catch((error: unknown) => app.log.warn("locks.unreleased", { lock, error: String(error) }));
   }
 
   async function run<M extends DescMessage>(key: Key, reply: M, story: OnceStory<M>): Promise<MessageShape<M>> {

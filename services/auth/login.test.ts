@@ -78,21 +78,6 @@ describe("logging in", () => {
     const { email } = await auth.customer();
     for (let time = 0; time < 12; time++) await login(email, PASSWORD, "192.0.2.2");
   });
-
-  test("without the lock service guesses are still slowed down", async () => {
-    const { locks } = auth.app("auth");
-    const take = locks.take;
-    locks.take = () => Promise.reject(new Error("the lock service is off"));
-    try {
-      const email = auth.newEmail();
-      const reasons = [];
-      for (let guess = 0; guess < 11; guess++) reasons.push((await refusal(login(email))).reason);
-      expect(reasons.at(0)).toBe("CREDENTIALS_INVALID");
-      expect(reasons.at(10)).toBe("TOO_MANY_ATTEMPTS");
-    } finally {
-      locks.take = take;
-    }
-  });
 });
 
 describe("refreshing", () => {

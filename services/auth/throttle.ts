@@ -1,6 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { createEmbeddedLocks } from "../../packages/locks/embedded.ts";
-import type { Budget, Locks, Verdict } from "../../packages/locks/locks.ts";
+import type { Budget } from "../../packages/locks/locks.ts";
 import type { App } from "../../packages/service/app.ts";
 import { refused } from "../../packages/service/errors.ts";
 import { digestOf } from "./user.ts";
@@ -39,7 +38,7 @@ export function networkOf(address: string): string {
 }
 
 async function spend(app: App, key: string, budget: Budget): Promise<void> {
-  const { allowed, retryAfterMs } = await take(app, key, budget);
+  const { allowed, retryAfterMs } = await app.locks.take(key, budget);
   if (allowed) return;
   throw refused(
     Code.ResourceExhausted,
@@ -47,16 +46,4 @@ async function spend(app: App, key: string, budget: Budget): Promise<void> {
     "too many attempts for this address: wait and try again",
     retryAfterMs,
   );
-}
-
-const fallbacks = new WeakMap<Locks, Locks>();
-
-/** Without the lock service each process counts alone: stricter than nothing, never open. */
-function take(app: App, key: string, budget: Budget): Promise<Verdict> {
-  return app.locks.take(key, budget).catch((error: unknown) => {
-    app.log.error("locks.failed", error, { doing: "throttle" });
-    const fallback = fallbacks.get(app.locks) ?? createEmbeddedLocks(() => app.clock.now().getTime(), app.random.id);
-    fallbacks.set(app.locks, fallback);
-    return fallback.take(key, budget);
-  });
 }

@@ -62,7 +62,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const onStream = (req: Request) => servers.get(req)?.timeout(req, 0);
 
   const rpcs = exposed(services, verifier).map(createBounds({ verifier, clock }));
-  const limit = config.rateLimits ? createLimit({ locks, verifier, log, metrics }) : async () => {};
+  const limit = config.rateLimits ? createLimit({ locks, verifier, metrics }) : async () => {};
   const gate = ({ method, requestHeader, responseHeader }: HandlerContext) =>
     limit(method, requestHeader, responseHeader);
   const routeAll = (router: ConnectRouter) => {

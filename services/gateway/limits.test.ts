@@ -4,7 +4,6 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { AuthService, Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { KitchenService } from "../../packages/api/gen/bodega/kitchen/v1/kitchen_pb.ts";
 import { RetryInfoSchema } from "../../packages/api/gen/google/rpc/error_details_pb.ts";
-import { createEmbeddedLocks } from "../../packages/locks/embedded.ts";
 import { allServices, createEdge } from "../../tests/edge.ts";
 import { BUDGETS } from "./limits.ts";
 
@@ -82,30 +81,6 @@ test("users of one address have budgets of their own; a token that is none has t
     await remaining({ authorization: "Bearer a.b.c" }),
     await remaining({ authorization: "Bearer d.e.f" }),
   ]).toEqual(["599", "598"]);
-});
-
-test("when the shared counters fail the edge counts alone, more strictly, and says so once", async () => {
-  const shared = createEmbeddedLocks(
-    () => 0,
-    () => "",
-  );
-  let broken = true;
-  const locks = {
-    ...shared,
-    take: (...args: Parameters<typeof shared.take>) =>
-      broken ? Promise.reject(new Error("gone")) : shared.take(...args),
-  };
-  const edge = await createEdge({ locks });
-  const allowed = await loginsAllowed(edge, 120);
-  // It counts in real time, ten a second: a slow run may let a few more through, never the whole budget.
-  expect(allowed).toBeGreaterThanOrEqual(50);
-  expect(allowed).toBeLessThan(100);
-  broken = false;
-  await clientOf(edge).list();
-  expect(edge.lines.map(({ event }) => event).filter((event) => event.startsWith("limits."))).toEqual([
-    "limits.counting_alone",
-    "limits.shared_again",
-  ]);
 });
 
 test("limits can be off", async () => {

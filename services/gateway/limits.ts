@@ -1,12 +1,10 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { createEmbeddedLocks } from "../../packages/locks/embedded.ts";
 import type { Budget, Locks, Verdict } from "../../packages/locks/locks.ts";
 import { bearer } from "../../packages/service/caller.ts";
 import { refused } from "../../packages/service/errors.ts";
 import { ADDRESS_HEADER } from "../../packages/service/rpc.ts";
 import type { Verifier } from "../../packages/service/tokens.ts";
-import type { Log } from "../../packages/telemetry/log.ts";
 import type { Metrics } from "../../packages/telemetry/metrics.ts";
 
 /** Per caller and route: a signed-in user, else an address. */
@@ -25,47 +23,23 @@ export const BUDGETS: Record<string, Budget> = {
   "bodega.canary.v1.CanaryService/CalculateSum": { perSecond: 1_000, burst: 2_000 },
 };
 
-/** Of a budget, while this process counts alone. */
-const SPARE_SHARE = 0.5;
-
 /** Takes one call from its caller's budget: sets the answer's headers, refuses with RESOURCE_EXHAUSTED when nothing is left. */
 export type Limit = (method: DescMethod, headers: Headers, answer: Headers) => Promise<void>;
 
 export interface LimitPorts {
   locks: Locks;
   verifier: Verifier;
-  log: Log;
   metrics: Pick<Metrics, "limited">;
   /** Budgets by "package.Service/Method"; the table above by default. */
   budgets?: Record<string, Budget>;
 }
 
-export function createLimit({ locks, verifier, log, metrics, budgets = BUDGETS }: LimitPorts): Limit {
-  const spare = createEmbeddedLocks(
-    () => performance.now(),
-    () => "",
-  );
-  let alone = false;
-
-  /** When the shared counters cannot be asked, this process counts by itself, more strictly; it never lets everything through. */
-  async function take(key: string, budget: Budget): Promise<{ verdict: Verdict; budget: Budget }> {
-    try {
-      const verdict = await locks.take(key, budget);
-      if (alone) log.info("limits.shared_again");
-      alone = false;
-      return { verdict, budget };
-    } catch (error) {
-      if (!alone) log.error("limits.counting_alone", error);
-      alone = true;
-      const smaller = { perSecond: budget.perSecond * SPARE_SHARE, burst: Math.ceil(budget.burst * SPARE_SHARE) };
-      return { verdict: await spare.take(key, smaller), budget: smaller };
-    }
-  }
-
+export function createLimit({ locks, verifier, metrics, budgets = BUDGETS }: LimitPorts): Limit {
   return async (method, headers, answer) => {
     const route = `${method.parent.typeName}/${method.name}`;
     const caller = await callerOf(verifier, headers);
-    const { verdict, budget } = await take(`limit:${route}:${caller}`, budgets[route] ?? BUDGET);
+    const budget = budgets[route] ?? BUDGET;
+    const verdict = await locks.take(`limit:${route}:${caller}`, budget);
     describe(answer, method.name, budget, verdict);
     if (verdict.allowed) return;
     metrics.limited.inc({ route });
