@@ -208,7 +208,8 @@ async function webhook(paymentId: string, orderId: string): Promise<Response> {
     type: "checkout.captured",
     data: { ...data, minor_units: "450", reason: "" },
   });
-  const headers = { "content-type": "application/json", "bodega-signature": `t=1767600000,v1=${"0".repeat(64)}` };
+  const seconds = Math.floor(system.clock.now().getTime() / 1_000);
+  const headers = { "content-type": "application/json", "bodega-signature": `t=${seconds},v1=${"0".repeat(64)}` };
   // App is generic in its configuration; this one is payment's.
   return paymentRoutes(system.app("payment") as App<never>).request("/webhooks/embedded", {
     method: "POST",
