@@ -25,7 +25,10 @@ import type { App, Tx } from "./app.ts";
 import { sleep } from "./clock.ts";
 import type { Does, DoesOutside, Hears } from "./service.ts";
 
+const CLAIM_ROWS_MIN = 16;
 const CLAIM_ROWS_MAX = 1_000;
+/** A crash undoes the turn it interrupts: turns are kept short, or a process that is killed often would never get on. */
+const TURN_MS_WANTED = 500;
 const SETTLED_AT_ONCE_MAX = 64;
 const OUTGOING_ROWS_MAX = 500;
 /** A worker that has not settled an effect by then is taken for dead. */
@@ -61,11 +64,7 @@ export function startWorker(app: App, works: Does[], hears: Hears[], jobs: Jobs)
     performing += change;
   };
 
-  const doing = loop(
-    app,
-    () => doDue(app, handlers, effectTypes),
-    () => nextDue(app.sql, effectTypes),
-  );
+  const doing = loop(app, createDoer(app, handlers, effectTypes), () => nextDue(app.sql, effectTypes));
   const sending = loop(
     app,
     () => sendOn(app, jobs),
@@ -151,18 +150,35 @@ function loop(app: App, turn: () => Promise<boolean>, next: () => Promise<Date |
   };
 }
 
-async function doDue(app: App, handlers: Map<string, Handler>, effectTypes: string[]): Promise<boolean> {
+/** Claims few rows at first, more while turns are quick, and fewer after a slow one. */
+function createDoer(app: App, handlers: Map<string, Handler>, effectTypes: string[]): () => Promise<boolean> {
+  let rowsMax = CLAIM_ROWS_MIN;
+  return async () => {
+    const slowFrom = app.clock.soon(TURN_MS_WANTED);
+    const done = await doDue(app, handlers, effectTypes, rowsMax);
+    if (app.clock.now() >= slowFrom) rowsMax = Math.max(CLAIM_ROWS_MIN, Math.floor(rowsMax / 2));
+    else if (done === rowsMax) rowsMax = Math.min(CLAIM_ROWS_MAX, rowsMax * 2);
+    return done > 0;
+  };
+}
+
+async function doDue(
+  app: App,
+  handlers: Map<string, Handler>,
+  effectTypes: string[],
+  rowsMax: number,
+): Promise<number> {
   let claimed: JobRow[] = [];
   try {
     await app.transact(async (tx) => {
-      claimed = await claimDue(tx.sql, app.clock.now(), effectTypes, CLAIM_ROWS_MAX);
+      claimed = await claimDue(tx.sql, app.clock.now(), effectTypes, rowsMax);
       for (const run of runs(claimed)) await handleRun(app, tx, handlers, run);
     });
   } catch (error) {
     if (isOutage(error) || claimed.length === 0) throw error;
     for (const row of claimed) await doOne(app, handlers, row);
   }
-  return claimed.length > 0;
+  return claimed.length;
 }
 
 async function doOne(app: App, handlers: Map<string, Handler>, row: JobRow) {
