@@ -1,3 +1,4 @@
+import { type DescMethod, fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 
 const JSON_DEPTH_MAX = 100;
@@ -41,5 +42,18 @@ export function checkDepth(json: Uint8Array): void {
     else if (byte === 0x7b || byte === 0x5b) depth += 1;
     else if (byte === 0x7d || byte === 0x5d) depth -= 1;
     if (depth > JSON_DEPTH_MAX) throw malformed(new Error(`the JSON is nested deeper than ${JSON_DEPTH_MAX} levels`));
+  }
+}
+
+/** The refusal of a Connect GET whose binary message cannot be read, if it is one: the library would call that a fault of ours. */
+export function malformedGet(method: DescMethod, req: Request): ConnectError | undefined {
+  const query = new URLSearchParams(req.url.slice(req.url.indexOf("?") + 1));
+  if (req.method !== "GET" || query.get("encoding") !== "proto" || query.has("compression")) return undefined;
+  const text = query.get("message") ?? "";
+  try {
+    fromBinary(method.input, Buffer.from(text, query.get("base64") === "1" ? "base64url" : "utf8"));
+    return undefined;
+  } catch (error) {
+    return malformed(error);
   }
 }

@@ -119,6 +119,13 @@ test("a binary body that is none is the caller's fault", async () => {
   expect(await res.json()).toMatchObject({ code: "invalid_argument" });
 });
 
+test("a binary message in a GET that is none is the caller's fault", async () => {
+  for (const query of ["encoding=proto&base64=1&message=AAAA", "encoding=proto&message=%0A%FF"]) {
+    const res = await fetch(`${ours}${LIST}?connect=v1&${query}`);
+    expect([res.status, ((await res.json()) as { code: string }).code]).toEqual([400, "invalid_argument"]);
+  }
+});
+
 test("a body over the limit is refused, declared, streamed or unpacked", async () => {
   const large = new Uint8Array(BYTES_MAX + 1);
   async function* chunks() {

@@ -30,7 +30,7 @@ import {
 } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
-import { checkDepth, malformed, readBody, tooLarge } from "./body.ts";
+import { checkDepth, malformed, malformedGet, readBody, tooLarge } from "./body.ts";
 import { type Rpc, route } from "./rpc.ts";
 
 export interface ServeOptions {
@@ -145,6 +145,11 @@ function withAllow(handler: UniversalHandler, answer: UniversalServerResponse): 
 
 /** A unary answer fits in memory; a stream around it would cost as much as the call. */
 async function buffered(handler: UniversalHandler, req: Request): Promise<Response> {
+  const refusal = malformedGet(handler.method, req);
+  if (refusal) {
+    const headers = { "content-type": "application/json" };
+    return new Response(errorToJsonBytes(refusal, undefined) as Uint8Array<ArrayBuffer>, { status: 400, headers }); // A TextEncoder made it.
+  }
   const { status, header, body } = withAllow(handler, await handler(universalRequest(req)));
   const init = header ? { status, headers: header } : { status };
   if (!body) return new Response(null, init);
