@@ -9,8 +9,8 @@ import type { JobMessage } from "../jobs/jobs.ts";
 import { bindContext, contextFrom, inContextOf, withContext } from "../telemetry/context.ts";
 import { span } from "../telemetry/trace.ts";
 import type { App, Tx } from "./app.ts";
+import { failureOf, RETRY_MS_MIN } from "./retry.ts";
 import type { Hears } from "./service.ts";
-import { failureOf, RETRY_MS_MIN } from "./worker.ts";
 
 /**
  * Takes in facts: remembers each in the inbox and calls its handler, a batch in one transaction.

@@ -1,44 +1,26 @@
-import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isOutage } from "../database/database.ts";
-import { gather } from "../database/gather.ts";
-import {
-  claimDue,
-  claimOne,
-  claimOutgoing,
-  type Failure,
-  finish,
-  type JobRow,
-  leaseEffects,
-  nextDue,
-  nextEffect,
-  nextOutgoing,
-  retryLater,
-} from "../database/jobs.ts";
-import { parkFollowers, parkJob } from "../database/parked.ts";
+import { claimDue, claimOne, claimOutgoing, type JobRow, nextDue, nextEffect, nextOutgoing } from "../database/jobs.ts";
 import { type Bell, createBell } from "../database/relay.ts";
 import type { Row } from "../database/story.ts";
 import type { Jobs } from "../jobs/jobs.ts";
-import { bindContext, contextFrom, inContextOf } from "../telemetry/context.ts";
+import { inContextOf } from "../telemetry/context.ts";
 import { span } from "../telemetry/trace.ts";
 import type { App, Tx } from "./app.ts";
-import { sleep } from "./clock.ts";
-import type { Does, DoesOutside, Hears } from "./service.ts";
+import { createPerformer } from "./effects.ts";
+import { decode, failureOf, giveBack, RETRY_MS_MIN } from "./retry.ts";
+import type { Does, Hears } from "./service.ts";
 
 const CLAIM_ROWS_MIN = 16;
 const CLAIM_ROWS_MAX = 1_000;
 /** A crash undoes the turn it interrupts: turns are kept short, or a process that is killed often would never get on. */
 const TURN_MS_WANTED = 500;
-const SETTLED_AT_ONCE_MAX = 64;
 const OUTGOING_ROWS_MAX = 500;
-/** A worker that has not settled an effect by then is taken for dead. */
-const LEASE_MS = 30_000;
 /** Looks for jobs that other processes enqueued, and for those that fell due while nobody slept on them. */
 const POLL_MS = 1_000;
-export const ATTEMPTS_MAX = 5;
-export const RETRY_MS_MIN = 200;
-const RETRY_MS_MAX = 30_000;
-const ERROR_CHARS_MAX = 1_000;
+/** Between tries while the database is away. */
+const OUTAGE_MS_MAX = 2_000;
 
 export interface Worker {
   /** Something came in: look now. */
@@ -125,7 +107,7 @@ function loop(app: App, turn: () => Promise<boolean>, next: () => Promise<Date |
       } catch (error) {
         failures += 1;
         if (!bell.closed()) app.log.error("worker.failed", error, { failures });
-        await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX));
+        await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, OUTAGE_MS_MAX));
       }
     }
   }
@@ -207,101 +189,6 @@ async function handleRun(app: App, tx: Tx, handlers: Map<string, Handler>, rows:
   app.metrics.messages.inc({ service: app.service, type: first.type, outcome: "done" }, rows.length);
 }
 
-/** Performs what is due of one effect. */
-function createPerformer(app: App, work: DoesOutside, count: (change: number) => void): () => Promise<boolean> {
-  const settle = gather<Effected, boolean>((effected) => settleAll(app, work, effected), {
-    itemsMax: SETTLED_AT_ONCE_MAX,
-    atOnce: 1,
-  });
-  return async () => {
-    count(1);
-    try {
-      const until = app.clock.soon(LEASE_MS);
-      const rows = await leaseEffects(app.sql, app.clock.now(), until, [work.job.type], work.atOnce);
-      await Promise.all(rows.map((row) => performOne(app, work, row, settle)));
-      return rows.length > 0;
-    } finally {
-      count(-1);
-    }
-  };
-}
-
-/** An effect that has happened and is to be settled. */
-interface Effected {
-  row: JobRow;
-  body: Message;
-  result: unknown;
-}
-
-async function performOne(app: App, work: DoesOutside, row: JobRow, settle: (effected: Effected) => Promise<boolean>) {
-  const deadline = new AbortController();
-  try {
-    const body = decode(work.job.schema, row);
-    await inContextOf(body, () =>
-      span(`effect ${row.type}`, {}, async () => {
-        const result = await Promise.race([
-          work.perform(app, body, { id: row.job_id, number: row.attempts }),
-          overdue(row, deadline.signal),
-        ]);
-        if (await settle({ row, body, result }))
-          app.log.info("effect.done", { type: row.type, key: row.key, attempts: row.attempts });
-      }),
-    );
-    app.metrics.messages.inc({ service: app.service, type: row.type, outcome: "done" });
-  } catch (error) {
-    if (isOutage(error)) throw error;
-    await giveBack(app, row, failureOf(error, row.attempts), error, work);
-  } finally {
-    deadline.abort();
-  }
-}
-
-/** Forgets effects and records their results in one transaction. Says of each whether it was still there: another worker may have settled it. */
-async function settleAll(app: App, work: DoesOutside, effected: Effected[]): Promise<boolean[]> {
-  return app.transact(async (tx) => {
-    const finished = await finish(
-      tx.sql,
-      effected.map(({ row }) => row),
-    );
-    const ours = effected.filter(({ row }) => finished.has(row.job_id));
-    if (ours.length > 0) await work.settle(app, tx, ours);
-    return effected.map(({ row }) => finished.has(row.job_id));
-  });
-}
-
-/** An effect must end before its lease does, or two workers could be at it. */
-async function overdue(row: JobRow, done: AbortSignal): Promise<never> {
-  await sleep(LEASE_MS - 5_000, done);
-  throw new ConnectError(`${row.type} ${row.job_id} had no answer within its lease`, Code.DeadlineExceeded);
-}
-
-/** Puts a failed job back for a later try, or parks it after the last. */
-async function giveBack(
-  app: App,
-  row: JobRow,
-  failure: Failure & { final: boolean },
-  error: unknown,
-  work?: DoesOutside,
-) {
-  const parked = failure.final || failure.attempts >= ATTEMPTS_MAX;
-  await app.transact(async (tx) => {
-    if (parked) {
-      await parkJob(tx.sql, row, failure, app.clock.now());
-      if (row.kind === "fact") await parkFollowers(tx.sql, row.key, app.clock.now());
-      await work?.fail?.(app, tx, decode(work.job.schema, row), failure.error);
-    } else await retryLater(tx.sql, row, failure, app.clock.soon(backoffMs(failure.attempts)));
-  });
-  const context = contextFrom(row.request_id, row.traceparent);
-  app.log
-    .with({ request_id: context.requestId, trace_id: context.traceId })
-    .error(parked ? "message.parked" : "message.retrying", error, {
-      type: row.type,
-      key: row.key,
-      attempts: failure.attempts,
-    });
-  app.metrics.messages.inc({ service: app.service, type: row.type, outcome: parked ? "parked" : "retried" });
-}
-
 async function sendOn(app: App, jobs: Jobs): Promise<boolean> {
   return app.transact(async (tx) => {
     const rows = await claimOutgoing(tx.sql, app.clock.now(), OUTGOING_ROWS_MAX);
@@ -325,28 +212,4 @@ async function sendOn(app: App, jobs: Jobs): Promise<boolean> {
 function runs(rows: JobRow[]): JobRow[][] {
   // Jobs of one type are handled as a set; facts keep their order among themselves, which claiming only the oldest of a key already gives.
   return [...Map.groupBy(rows, (row) => row.type).values()];
-}
-
-function decode(schema: DescMessage, row: JobRow): Message {
-  try {
-    const body = fromBinary(schema, row.body);
-    bindContext(body, contextFrom(row.request_id, row.traceparent));
-    return body;
-  } catch (error) {
-    throw new ConnectError(`the body is not a ${schema.typeName}: ${String(error)}`, Code.InvalidArgument);
-  }
-}
-
-/** What the code tells consumers: INVALID_ARGUMENT will never succeed; everything else may, later. */
-export function failureOf(error: unknown, attempts: number): Failure & { final: boolean } {
-  const text = error instanceof Error ? error.message : String(error);
-  return {
-    error: text.slice(0, ERROR_CHARS_MAX),
-    attempts,
-    final: error instanceof ConnectError && error.code === Code.InvalidArgument,
-  };
-}
-
-function backoffMs(attempts: number): number {
-  return Math.min(RETRY_MS_MIN * 4 ** (attempts - 1), RETRY_MS_MAX);
 }

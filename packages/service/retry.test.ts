@@ -1,0 +1,246 @@
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { testPorts } from "../../tests/ports.ts";
+import { OrderCreated } from "../api/facts.ts";
+import { OrderCreatedSchema } from "../api/gen/bodega/order/v1/events_pb.ts";
+import { DeliverMail, WorkTicket } from "../api/jobs.ts";
+import type { Body } from "../api/messages.ts";
+import type { App, Tx } from "./app.ts";
+import { eventually } from "./eventually.ts";
+import { ATTEMPTS_MAX } from "./retry.ts";
+import { type Running, runService } from "./runtime.ts";
+import { does, doesMany, effect, on, type Service, service } from "./service.ts";
+
+setDefaultTimeout(30_000);
+const running: Running[] = [];
+afterEach(async () => {
+  for (const each of running.splice(0)) await each.close();
+});
+
+function definition(parts: Partial<Service> & { name: string }): Service {
+  return service({ config: {}, answers: [], hears: [], does: [], ...parts });
+}
+
+async function run(parts: Partial<Service> & { name: string }) {
+  const test = await testPorts();
+  const started = await runService(definition(parts), test.ports);
+  await started.react();
+  running.push(started);
+  return { app: started.app, ...test };
+}
+
+const count = async (app: App, table: string) =>
+  Number((await app.sql.unsafe(`select count(*) as count from ${table}`))[0]?.["count"]);
+const enqueue = (app: App, ticketId: string, at?: Date) =>
+  app.record((tx) => tx.enqueue(WorkTicket, { ticketId }, at ? { at } : undefined));
+
+describe("jobs", () => {
+  test("a job for later is done when business time has come, not before, and is forgotten with its effect", async () => {
+    const done: string[] = [];
+    const { app, clock } = await run({
+      name: "kitchen",
+      does: [does(WorkTicket, (_app: App, _tx: Tx, body: Body<typeof WorkTicket>) => void done.push(body.ticketId))],
+    });
+    await enqueue(app, "soup", new Date(clock.now().getTime() + 86_400_000));
+    clock.advance(86_399_999);
+    await enqueue(app, "now");
+    await eventually(() => done.length === 1);
+    expect(done).toEqual(["now"]);
+    clock.advance(1);
+    await eventually(() => done.length === 2);
+    await eventually(async () => (await count(app, "jobs")) === 0);
+  });
+
+  test("a job that fails is tried again, later each time, and parked after the last try, while its neighbours are done", async () => {
+    let tries = 0;
+    const done: string[] = [];
+    const { app, clock } = await run({
+      name: "kitchen",
+      does: [
+        does(WorkTicket, (_app: App, _tx: Tx, { ticketId }: Body<typeof WorkTicket>) => {
+          if (ticketId === "burnt") {
+            tries += 1;
+            throw new Error("it burns every time");
+          }
+          done.push(ticketId);
+        }),
+      ],
+    });
+    await app.transact(async (tx) => {
+      for (const ticketId of ["first", "burnt", "last"]) tx.enqueue(WorkTicket, { ticketId });
+    });
+    await eventually(() => new Set(done).size === 2);
+    await eventually(async () => {
+      clock.advance(30_000);
+      return (await count(app, "parked")) === 1;
+    });
+    const [parked] = await app.sql`select attempts, error from parked`;
+    expect(parked).toMatchObject({ attempts: ATTEMPTS_MAX, error: "it burns every time" });
+    // Once in the set that failed, then alone at each attempt.
+    expect(tries).toBe(ATTEMPTS_MAX * 2);
+    expect(await count(app, "jobs")).toBe(0);
+  });
+
+  test("a job refused as invalid is parked at its first try", async () => {
+    const { app } = await run({
+      name: "kitchen",
+      does: [
+        does(WorkTicket, () => {
+          throw new ConnectError("no such thing", Code.InvalidArgument);
+        }),
+      ],
+    });
+    await enqueue(app, "x");
+    await eventually(async () => (await count(app, "parked")) === 1);
+    expect((await app.sql`select attempts from parked`)[0]).toMatchObject({ attempts: 1 });
+  });
+
+  test("a thousand that are due at once are done in few sets", async () => {
+    const sets: number[] = [];
+    const { app, clock } = await run({
+      name: "kitchen",
+      does: [doesMany(WorkTicket, async (_app, _tx, bodies) => void sets.push(bodies.length))],
+    });
+    const at = new Date(clock.now().getTime() + 1_000);
+    await app.transact(async (tx) => {
+      for (let index = 0; index < 1_000; index++) tx.enqueue(WorkTicket, { ticketId: `${index}` }, { at });
+    });
+    clock.advance(1_000);
+    await eventually(() => sets.reduce((sum, size) => sum + size, 0) === 1_000);
+    expect(sets.length).toBeLessThanOrEqual(12);
+  });
+});
+
+describe("effects", () => {
+  const deliver = (perform: (id: string, attempt: number) => Promise<string>, settled: string[]) =>
+    effect(
+      DeliverMail,
+      (_app, _body, { id, number }) => perform(id, number),
+      (_app, _tx, _body, result: string) => void settled.push(result),
+    );
+
+  test("an effect whose process stopped half-way is performed again by another, under the same id, and settled once", async () => {
+    const ids: string[] = [];
+    const settled: string[] = [];
+    const half = Promise.withResolvers<string>();
+    const { app, clock, again } = await run({
+      name: "mail",
+      does: [deliver((id) => (ids.push(id), half.promise), settled)],
+    });
+    await app.record((tx) => tx.enqueue(DeliverMail, { mailId: "m" }));
+    await eventually(() => ids.length === 1);
+    const second = await runService(
+      definition({ name: "mail", does: [deliver(async (id) => (ids.push(id), "second"), settled)] }),
+      again(),
+    );
+    await second.react();
+    running.push(second);
+    await eventually(async () => {
+      clock.advance(1_000);
+      return settled.length > 0;
+    });
+    expect(ids).toHaveLength(2);
+    expect(ids[0]).toBe(ids[1] ?? "");
+    // The first comes back to life with its answer: the job is gone, so nothing is settled again.
+    half.resolve("first");
+    await eventually(() => running[0]?.busy() === 0);
+    expect(settled).toEqual(["second"]);
+    expect(await count(app, "jobs")).toBe(0);
+  });
+
+  test("an effect whose job cannot be decoded is parked at once, and its service is not asked to give it up", async () => {
+    const { app } = await run({ name: "mail", does: [deliver(async () => "never", [])] });
+    await app.record((tx) =>
+      tx.insert("jobs", {
+        bucket: 0,
+        job_id: app.random.id(),
+        kind: "job",
+        target: null,
+        type: DeliverMail.type,
+        key: "m",
+        body: Buffer.from([255]),
+        due_at: app.clock.now(),
+        attempts: 0,
+        traceparent: "",
+        request_id: "",
+      }),
+    );
+    await eventually(async () => (await count(app, "parked")) === 1);
+    expect((await app.sql`select error from parked`)[0]?.["error"]).toContain("is not a bodega.mail.v1.DeliverMail");
+  });
+
+  test("an effect that keeps failing is tried again, parked, and reported as given up", async () => {
+    const numbers: number[] = [];
+    const given: string[] = [];
+    const { app, clock } = await run({
+      name: "mail",
+      does: [
+        effect(
+          DeliverMail,
+          async (_app, _body, { number }) => {
+            numbers.push(number);
+            throw new Error("nobody is home");
+          },
+          () => undefined,
+          (_app, _tx, _body, error) => void given.push(error),
+        ),
+      ],
+    });
+    await app.record((tx) => tx.enqueue(DeliverMail, { mailId: "m" }));
+    await eventually(async () => {
+      clock.advance(30_000);
+      return (await count(app, "parked")) === 1;
+    });
+    expect(numbers).toEqual([1, 2, 3, 4, 5]);
+    expect(given).toEqual(["nobody is home"]);
+  });
+});
+
+describe("facts", () => {
+  const heard = (handle: (orderId: string) => void) =>
+    on(OrderCreated, (_app: App, _tx: Tx, { orderId }: Body<typeof OrderCreated>) => handle(orderId));
+
+  test("a fact that fails is tried again later, with the later facts of its key behind it and the others past it", async () => {
+    const got: string[] = [];
+    let broken = true;
+    const { app, clock, ports } = await run({
+      name: "mail",
+      hears: [
+        heard((orderId) => {
+          if (orderId === "a" && broken) throw new Error("not yet");
+          got.push(orderId);
+        }),
+      ],
+    });
+    const tell = (...keys: string[]) => ports.events.publish(keys.map((key) => message(key, app.random.id())));
+    await tell("a", "b", "a", "c");
+    await eventually(() => got.length >= 2);
+    expect(got).toEqual(["b", "c"]);
+    await tell("a", "d");
+    await eventually(() => got.length >= 3);
+    expect(got).toEqual(["b", "c", "d"]);
+    broken = false;
+    await eventually(async () => {
+      clock.advance(1_000);
+      return got.length === 6;
+    });
+    expect(got.slice(3)).toEqual(["a", "a", "a"]);
+    expect(await count(app, "parked")).toBe(0);
+  });
+});
+
+function message(key: string, id: string) {
+  const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { orderId: key }));
+  return {
+    id,
+    type: "order.created",
+    topic: "order",
+    key,
+    source: "bodega/test",
+    time: new Date(0),
+    body,
+    traceparent: "",
+    requestId: "",
+  };
+}
