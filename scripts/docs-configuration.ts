@@ -71,6 +71,12 @@ const GROUPS: Record<string, Variable[]> = {
   ],
   "What it talks to": [
     {
+      name: "KAFKA_BROKERS",
+      unset: "facts in PostgreSQL",
+      meaning:
+        "Kafka for facts: `host:port`, or several by comma; missing topics are made, with three partitions and, of three brokers, three copies",
+    },
+    {
       name: "REDIS_URL",
       unset: "locks and counters in the process",
       meaning:
@@ -97,7 +103,7 @@ export async function configurationPage(): Promise<string> {
   return `# Configuration
 
 All of it is environment variables, read in \`services/main.ts\` and nowhere below. A value that makes no sense stops the start with
-a sentence that names the variable. \`KAFKA_BROKERS\`, \`RABBITMQ_URL\`, \`DATABASE_REPLICA_URLS\` and \`STRIPE_…\` belong to
+a sentence that names the variable. \`RABBITMQ_URL\`, \`DATABASE_REPLICA_URLS\` and \`STRIPE_…\` belong to
 adapters that this version does not have yet: it refuses to start with them rather than ignore them.
 
 ${tables.join("\n")}`;

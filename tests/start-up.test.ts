@@ -135,7 +135,8 @@ test.each<[string, string, RegExp]>([
   ["ADMIN_PASSWORD", "password123", /ADMIN_PASSWORD is one of the most common passwords/],
   ["SMTP_URL", "mail.example", /SMTP_URL is not of the form/],
   ["DATABASE_URL", "elsewhere", /DATABASE_URL is not of the form postgres:/],
-  ["KAFKA_BROKERS", "localhost:9092", /KAFKA_BROKERS is set.*unset it/],
+  ["KAFKA_BROKERS", "localhost", /KAFKA_BROKERS must be host:port, or several by comma, found "localhost"/],
+  ["RABBITMQ_URL", "amqp://localhost", /RABBITMQ_URL is set.*unset it/],
 ])("%s=%s is refused in one sentence, before anything is made", async (name, value, expected) => {
   const dataDir = newFolder();
   const said = await refusal({ DATA_DIR: dataDir, [name]: value });

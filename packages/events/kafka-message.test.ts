@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test";
+import type { FactMessage } from "./events.ts";
+import { type KafkaRecord, toFact, toRecord } from "./kafka-message.ts";
+
+const FACT: FactMessage = {
+  id: "01938e2a-0000-7000-8000-000000000001",
+  type: "order.created",
+  topic: "order",
+  key: "01938e2a-0000-7000-8000-0000000000ff",
+  source: "bodega/order",
+  time: new Date("2026-01-05T08:00:00.123Z"),
+  body: Buffer.from([0, 255, 10]),
+  traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
+  requestId: "request-ä",
+};
+const PLACE = { offset: "7", timestamp: "1767600000000" };
+
+/** Kafka gives headers back as bytes. */
+function travelled(record: ReturnType<typeof toRecord>): KafkaRecord {
+  const headers = Object.entries(record.headers).map(([name, value]) => [name, Buffer.from(value)]);
+  return { ...PLACE, key: Buffer.from(record.key), value: record.value, headers: Object.fromEntries(headers) };
+}
+
+test("a fact comes back whole", () => {
+  expect(toFact(travelled(toRecord(FACT)), "order", 2)).toEqual(FACT);
+});
+
+test("a body that is part of a larger buffer goes alone", () => {
+  const body = new Uint8Array([1, 2, 3, 4]).subarray(1, 3);
+  expect(toRecord({ ...FACT, body }).value).toEqual(Buffer.from([2, 3]));
+});
+
+test("a message of a stranger gets an id of its place, the same at every delivery, and Kafka's time", () => {
+  const strange: KafkaRecord = { ...PLACE, key: null, value: null };
+  const fact = toFact(strange, "order", 2);
+  expect(fact).toMatchObject({ type: "", topic: "order", key: "", traceparent: "", time: new Date(1767600000000) });
+  expect(fact.id).toMatch(/^[\da-f]{8}-[\da-f]{4}-5[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
+  expect(toFact(strange, "order", 2).id).toBe(fact.id);
+  const elsewhere = [toFact(strange, "order", 1), toFact({ ...strange, offset: "8" }, "order", 2)];
+  for (const { id } of elsewhere) expect(id).not.toBe(fact.id);
+});

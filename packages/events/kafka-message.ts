@@ -1,0 +1,60 @@
+import { createHash } from "node:crypto";
+import type { FactMessage } from "./events.ts";
+
+/** A fact as Kafka carries it: CloudEvents attributes in the headers, the body as it is. */
+export interface KafkaRecord {
+  key: Buffer | string | null;
+  value: Buffer | null;
+  headers?: Record<string, HeaderValue>;
+  /** Milliseconds, as Kafka's clients say it. */
+  timestamp: string;
+  offset: string;
+}
+
+type HeaderValue = Buffer | string | (Buffer | string)[] | null | undefined;
+
+export function toRecord({ id, type, key, source, time, body, traceparent, requestId }: FactMessage) {
+  return {
+    key,
+    value: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+    headers: {
+      ce_id: id,
+      ce_type: type,
+      ce_source: source,
+      ce_subject: key,
+      ce_time: time.toISOString(),
+      traceparent,
+      ce_requestid: requestId,
+    },
+  };
+}
+
+/** Whatever lies in the topic becomes a fact, so that nothing blocks the others behind it: without an id it gets that of its place. */
+export function toFact({ key, value, headers, timestamp, offset }: KafkaRecord, topic: string, partition: number) {
+  const header = (name: string) => text(headers?.[name]);
+  const time = new Date(header("ce_time"));
+  const fact: FactMessage = {
+    id: header("ce_id") || idOfPlace(`${topic}/${partition}/${offset}`),
+    type: header("ce_type"),
+    topic,
+    key: text(key),
+    source: header("ce_source"),
+    time: Number.isNaN(time.getTime()) ? new Date(Number(timestamp)) : time,
+    body: value ?? Buffer.alloc(0),
+    traceparent: header("traceparent"),
+    requestId: header("ce_requestid"),
+  };
+  return fact;
+}
+
+function text(value: HeaderValue): string {
+  return String((Array.isArray(value) ? value[0] : value) ?? "");
+}
+
+/** Always the same UUID (version 5) for the same place. */
+function idOfPlace(place: string): string {
+  const bytes = createHash("sha1").update(`bodega:${place}`).digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

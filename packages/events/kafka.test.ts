@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { randomUUID } from "node:crypto";
+import { Kafka, logLevel } from "kafkajs";
+import { NO_KAFKA, startKafka, type TestKafka } from "../../tests/kafka.ts";
+import { eventually } from "../service/eventually.ts";
+import { createLog, type Line } from "../telemetry/log.ts";
+import { brokenPromises } from "./claims.ts";
+import { eventsContract } from "./contract.ts";
+import type { FactMessage } from "./events.ts";
+import { createKafkaEvents } from "./kafka.ts";
+
+setDefaultTimeout(240_000);
+
+const PROMISES = [
+  "every group gets every fact, whole",
+  "a group gets only its topics",
+  "facts of one key keep their order, also when published by many at once",
+  "a batch whose handler rejects is delivered again, and nothing after it is lost",
+  "two members of a group share the facts, and none is left over",
+  "a restart loses nothing: what was not delivered comes, what was does not",
+  "close waits for the handler that runs",
+];
+
+const skipped: Record<string, string> = {};
+if (NO_KAFKA) for (const title of PROMISES) skipped[title] = NO_KAFKA;
+
+let kafka: TestKafka;
+beforeAll(async () => {
+  if (!NO_KAFKA) kafka = await startKafka();
+});
+afterAll(() => kafka?.end());
+
+const lines: Line[] = [];
+const log = createLog((line) => lines.push(line));
+
+function open(prefix: string, publishMs?: number) {
+  const { brokers } = kafka;
+  return createKafkaEvents({
+    brokers,
+    log,
+    nowMs: () => performance.now(),
+    prefix,
+    ...(publishMs !== undefined && { publishMs }),
+  });
+}
+
+function withKafka(title: string, work: () => Promise<void>): void {
+  if (NO_KAFKA) test.skip(`${title} (${NO_KAFKA})`, work);
+  else test(title, work);
+}
+
+/** A Kafka that just began, or lost a broker, answers late. */
+async function soon(condition: () => boolean | Promise<boolean>): Promise<void> {
+  try {
+    await eventually(condition);
+  } catch {
+    await eventually(condition);
+  }
+}
+
+eventsContract(
+  "kafka",
+  async () => {
+    const prefix = `t${randomUUID()}.`;
+    return { events: open(prefix), reopen: async () => open(prefix) };
+  },
+  skipped,
+);
+
+withKafka("topics are made with three partitions, and three copies of which two must be written", async () => {
+  const prefix = `t${randomUUID()}.`;
+  const events = open(prefix);
+  await events.publish([factOf("k", 0)]);
+  await events.close();
+  const admin = await theAdmin();
+  const [topic] = (await admin.fetchTopicMetadata({ topics: [`${prefix}order`] })).topics;
+  expect(topic?.partitions.map(({ replicas }) => replicas.length)).toEqual([3, 3, 3]);
+  const resources = [{ type: 2, name: `${prefix}order`, configNames: ["min.insync.replicas"] }];
+  const { resources: told } = await admin.describeConfigs({ resources, includeSynonyms: false });
+  expect(told[0]?.configEntries[0]?.configValue).toBe("2");
+  await admin.disconnect();
+});
+
+withKafka("a message of a stranger is handed on with an id of its place", async () => {
+  const prefix = `t${randomUUID()}.`;
+  const events = open(prefix);
+  const got: FactMessage[] = [];
+  events.subscribe("a", ["order"], async (batch) => {
+    got.push(...batch);
+  });
+  await events.publish([factOf("k", 0)]);
+  const producer = stranger().producer();
+  await producer.connect();
+  await producer.send({ topic: `${prefix}order`, messages: [{ key: "k", value: "no fact" }] });
+  await producer.disconnect();
+  await soon(() => got.length >= 2);
+  expect(got[1]).toMatchObject({ type: "", key: "k", id: expect.stringMatching(/^[\da-f-]{36}$/) });
+  await events.close();
+});
+
+withKafka("leaders killed under load lose no acknowledged fact, and no key its order", async () => {
+  const prefix = `t${randomUUID()}.`;
+  const events = open(prefix);
+  const acknowledged: FactMessage[] = [];
+  const admin = await theAdmin();
+  const partitions = async () => {
+    const [topic] = (await admin.fetchTopicMetadata({ topics: [`${prefix}order`] })).topics;
+    return topic?.partitions ?? [];
+  };
+  await events.publish([factOf("first", 0)]);
+
+  /** As a relay does it: one batch after the other, again when it was refused. Each is over ten keys, and so over all partitions. */
+  const relay = async (name: string, batches: number) => {
+    for (let number = 0; number < batches; number++) {
+      const batch = Array.from({ length: 10 }, (_, index) => factOf(`${name}${index}`, number));
+      for (let published = false; !published; ) {
+        try {
+          await events.publish(batch);
+          published = true;
+        } catch (error) {
+          lines.push({ time: "", level: "warn", event: "test.refused", error: String(error) });
+        }
+      }
+      acknowledged.push(...batch);
+    }
+  };
+  const killed: number[] = [];
+  for (const round of [1, 2]) {
+    const relays = Promise.all(["a", "b", "c"].map((name) => relay(name, 50)));
+    await soon(() => acknowledged.length >= round * 1_500 - 1_200);
+    const leader = (await partitions())[round]?.leader ?? 0;
+    killed.push(leader);
+    await kafka.servers.kill(`kafka-${leader}`);
+    expect(acknowledged.length).toBeLessThan(round * 1_500);
+    await relays;
+    expect((await partitions()).map((partition) => partition.leader)).not.toContain(leader);
+    await kafka.servers.start(`kafka-${leader}`);
+    await soon(async () => (await partitions()).every(({ isr }) => isr.length === 3));
+  }
+  await admin.disconnect();
+
+  const read: FactMessage[] = [];
+  events.subscribe("reader", ["order"], async (batch) => {
+    read.push(...batch);
+  });
+  await soon(async () => read.length > 3_000 && (await events.undelivered()) === 0);
+  await events.close();
+  const refused = lines.filter(({ event }) => event === "test.refused").length;
+  const again = lines.filter(({ event }) => event === "events.send_failed").length;
+  process.stderr.write(
+    `killed ${killed}; acknowledged ${acknowledged.length}, read ${read.length}; ${again} calls again, ${refused} refused\n`,
+  );
+  expect(brokenPromises(acknowledged, read)).toEqual([]);
+  expect(acknowledged).toHaveLength(3_000);
+});
+
+let facts = 0;
+
+function factOf(key: string, index: number): FactMessage {
+  facts += 1;
+  return {
+    id: `00000000-0000-7000-8000-${String(facts).padStart(12, "0")}`,
+    type: "order.created",
+    topic: "order",
+    key,
+    source: "bodega/test",
+    time: new Date("2026-01-05T08:00:00Z"),
+    body: Buffer.from(String(index)),
+    traceparent: "",
+    requestId: "",
+  };
+}
+
+function stranger(): Kafka {
+  return new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING });
+}
+
+async function theAdmin() {
+  const admin = stranger().admin();
+  await admin.connect();
+  return admin;
+}

@@ -1,0 +1,37 @@
+// A real Kafka of three brokers for a test file: on ports and in a folder of its own, ended with it.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { missing } from "../scripts/servers/install.ts";
+import { type Servers, startServers } from "../scripts/servers/start-servers.ts";
+
+const PROGRAMS_MISSING = missing(["kafka"]).filter(({ build }) => !build);
+
+/** Why tests that need a real Kafka are skipped; undefined when they are not. */
+export const NO_KAFKA =
+  PROGRAMS_MISSING.length > 0 ? `${PROGRAMS_MISSING.map(({ name }) => name).join(", ")} not installed` : undefined;
+
+const PORTS_FIRST = 20_000;
+
+export interface TestKafka {
+  brokers: string[];
+  servers: Servers;
+  /** Broker n is called kafka-n. */
+  end(): Promise<void>;
+}
+
+export async function startKafka(): Promise<TestKafka> {
+  for (const need of missing(["kafka"])) await need.build?.();
+  const dataDir = mkdtempSync(join(tmpdir(), "bodega-kafka-"));
+  // Two runs beside each other have different process ids.
+  const basePort = PORTS_FIRST + (process.pid % 100) * 100;
+  const servers = await startServers(["kafka"], { size: 3, dataDir, basePort });
+  return {
+    brokers: (servers.env["KAFKA_BROKERS"] ?? "").split(","),
+    servers,
+    async end() {
+      await servers.down();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
