@@ -21,6 +21,11 @@ export async function takeOutbox(sql: Sql, rowsMax: number): Promise<OutboxRow[]
   return rows.sort((a, b) => (a.position < b.position ? -1 : 1));
 }
 
+export async function hasOutbox(sql: Sql): Promise<boolean> {
+  const [row] = await sql`select from outbox order by position limit 1`;
+  return row !== undefined;
+}
+
 /** Drops facts that a write-ahead-log relay has published. */
 export async function pruneOutbox(sql: Sql, positions: bigint[]): Promise<void> {
   await sql`delete from outbox where position = any(${positions.map(String)}::bigint[])`;

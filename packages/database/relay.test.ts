@@ -161,3 +161,17 @@ async function insert(sql: Database["sql"], key: string, index: number) {
 function distinct(rows: OutboxRow[]): OutboxRow[] {
   return [...new Map(rows.map((row) => [row.id, row])).values()];
 }
+
+test("a leader that keeps failing leaves the work to one that can", async () => {
+  const { database, url } = await testDatabase();
+  const got: string[] = [];
+  const sick = MODES["poll"]?.(database, url, async () => {
+    throw new Error("this process cannot reach the broker");
+  });
+  await put(database, "a", 1, 3);
+  await eventually(async () => (await database.sql`select from pg_locks where locktype = 'advisory'`).length > 0);
+  const well = MODES["poll"]?.(database, url, async (rows) => void got.push(...rows.map((row) => row.id)));
+  await eventually(() => got.length >= 3);
+  await Promise.all([sick?.close(), well?.close()]);
+  await database.close();
+});

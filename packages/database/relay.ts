@@ -1,6 +1,6 @@
 import type { Log } from "../telemetry/log.ts";
 import type { Database, Session } from "./database.ts";
-import { type OutboxRow, takeOutbox } from "./outbox.ts";
+import { hasOutbox, type OutboxRow, takeOutbox } from "./outbox.ts";
 
 /**
  * Carries the outbox to the events port: every committed fact at least once, in commit order per aggregate.
@@ -30,7 +30,7 @@ export function startPollRelay(database: Database, publish: Publish, log: Log): 
         if (taken.length > 0) await publish(taken);
         return taken;
       });
-      if (rows.length < BATCH_ROWS_MAX) await bell.rung(POLL_MS);
+      if (rows.length < BATCH_ROWS_MAX) await rungOrFilled(database, bell, alive);
     }
   });
   return {
@@ -40,6 +40,11 @@ export function startPollRelay(database: Database, publish: Publish, log: Log): 
       await running;
     },
   };
+}
+
+/** Nearly every poll finds nothing: it is one statement, not a transaction. */
+async function rungOrFilled(database: Database, bell: Bell, alive: () => boolean) {
+  while (!(await bell.rung(POLL_MS)) && alive()) if (await hasOutbox(database.sql)) return;
 }
 
 /**
@@ -54,15 +59,18 @@ export async function lead(
 ): Promise<void> {
   while (!bell.closed()) {
     const session = database.session();
+    let pause = true;
     try {
-      if (await tryLock(session, lock)) await work(() => !bell.closed() && !session.lost());
-      else await bell.rung(RETRY_MS);
+      pause = !(await tryLock(session, lock));
+      if (!pause) await work(() => !bell.closed() && !session.lost());
     } catch (error) {
+      pause = true;
       if (!bell.closed()) log.error("relay.failed", error);
-      await bell.rung(RETRY_MS);
     } finally {
       await session.close();
     }
+    // Waiting comes after letting go: a leader that fails must leave the lock to others meanwhile.
+    if (pause) await bell.rung(RETRY_MS);
   }
 }
 
@@ -74,8 +82,8 @@ async function tryLock({ sql }: Session, lock: number): Promise<boolean> {
 /** A wake-up call that is not lost when nobody waits yet. */
 export interface Bell {
   ring(): void;
-  /** Resolves when rung, closed, or after `ms`. */
-  rung(ms: number): Promise<void>;
+  /** Resolves true when rung or closed, false after `ms`. */
+  rung(ms: number): Promise<boolean>;
   close(): void;
   closed(): boolean;
 }
@@ -104,7 +112,9 @@ export function createBell(): Bell {
         clearTimeout(timer);
         waiter = undefined;
       }
+      const rung = pending;
       pending = false;
+      return rung || closed;
     },
   };
 }

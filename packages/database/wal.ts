@@ -64,7 +64,7 @@ async function stream(
   url: string,
   publish: Publish,
   alive: () => boolean,
-  pause: (ms: number) => Promise<void>,
+  pause: (ms: number) => Promise<unknown>,
 ) {
   const service = new LogicalReplicationService(
     { connectionString: url },

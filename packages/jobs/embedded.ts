@@ -64,12 +64,20 @@ async function work(database: Database, queue: string, handler: JobHandler, bell
         return rows.length;
       });
       failures = 0;
-      if (taken < BATCH_MESSAGES_MAX) await bell.rung(POLL_MS);
+      if (taken < BATCH_MESSAGES_MAX) await rungOrFilled(database, queue, bell);
     } catch (error) {
       failures += 1;
       if (!bell.closed()) log.error("jobs.redelivering", error, { queue, failures });
       await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX));
     }
+  }
+}
+
+/** Nearly every poll finds nothing: it is one statement, not a transaction. */
+async function rungOrFilled(database: Database, queue: string, bell: Bell) {
+  while (!(await bell.rung(POLL_MS))) {
+    const [row] = await database.sql`select from queued where queue = ${queue} order by position limit 1`;
+    if (row) return;
   }
 }
 
