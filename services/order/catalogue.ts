@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { ProductArchived, ProductCreated, ProductUpdated } from "../../packages/api/facts.ts";
 import { ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import type { Body } from "../../packages/api/messages.ts";
+import { gather, gatherPer } from "../../packages/database/gather.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
 import { notFound } from "../../packages/service/errors.ts";
 import type { CatalogueEntry } from "./order.ts";
@@ -9,38 +10,57 @@ import { archiveProduct, findCatalogue, putProduct } from "./store.ts";
 
 const FRESH_MS = 500;
 const CACHED_PRODUCTS_MAX = 10_000;
+const READ_AT_ONCE_MAX = 500;
 
-const cached = new WeakMap<App, Map<string, { entry: CatalogueEntry; readAt: number }>>();
+interface Cached {
+  entry: CatalogueEntry;
+  readAt: number;
+}
+
+const caches = new WeakMap<App, Map<string, Cached>>();
 
 /**
  * The products of an order, from this service's own copy of the catalogue. A product that is too new for the copy is asked for at its owner.
  * Entries are read again after half a second, no longer than facts take anyway.
  */
 export async function catalogue(app: App, productIds: string[]): Promise<Map<string, CatalogueEntry>> {
-  const cache = cached.get(app) ?? new Map<string, { entry: CatalogueEntry; readAt: number }>();
-  cached.set(app, cache);
+  const ids = [...new Set(productIds)];
   const now = app.clock.now().getTime();
-  const found = new Map<string, CatalogueEntry>();
-  for (const id of productIds) {
-    const hit = cache.get(id);
-    if (hit && now - hit.readAt < FRESH_MS) found.set(id, hit.entry);
-  }
-  const missing = [...new Set(productIds.filter((id) => !found.has(id)))];
-  if (missing.length === 0) return found;
-  if (cache.size > CACHED_PRODUCTS_MAX) cache.clear();
-  for (const entry of await read(app, missing)) {
-    found.set(entry.productId, entry);
-    cache.set(entry.productId, { entry, readAt: now });
-  }
-  return found;
+  const entries = await Promise.all(
+    ids.map((id) => fresh(app, id, now) ?? read(app, id).then((found) => found ?? askOwner(app, id))),
+  );
+  return new Map(entries.flatMap((entry) => (entry ? [[entry.productId, entry]] : [])));
 }
 
-async function read(app: App, ids: string[]): Promise<CatalogueEntry[]> {
-  const known = await findCatalogue(app.sql, ids);
-  const unknown = ids.filter((id) => !known.some((entry) => entry.productId === id));
-  const asked = await Promise.all(unknown.map((id) => askOwner(app, id)));
-  return [...known, ...asked.filter((entry) => entry !== null)];
+function cacheOf(app: App): Map<string, Cached> {
+  const cache = caches.get(app) ?? new Map<string, Cached>();
+  caches.set(app, cache);
+  return cache;
 }
+
+function fresh(app: App, productId: string, now: number): CatalogueEntry | undefined {
+  const hit = cacheOf(app).get(productId);
+  return hit && now - hit.readAt < FRESH_MS ? hit.entry : undefined;
+}
+
+/** All that orders miss at one moment is one statement, and what others will miss soon comes along. */
+const read = gatherPer((app: App) =>
+  gather(
+    async (productIds: string[]) => {
+      const cache = cacheOf(app);
+      const now = app.clock.now().getTime();
+      const missing = new Set(productIds.filter((id) => !fresh(app, id, now)));
+      if (missing.size > 0) {
+        if (cache.size > CACHED_PRODUCTS_MAX) cache.clear();
+        for (const [id, { readAt }] of cache) if (now - readAt >= FRESH_MS / 2) missing.add(id);
+        for (const entry of await findCatalogue(app.sql, [...missing].slice(0, READ_AT_ONCE_MAX)))
+          cache.set(entry.productId, { entry, readAt: now });
+      }
+      return productIds.map((id) => fresh(app, id, now) ?? null);
+    },
+    { itemsMax: READ_AT_ONCE_MAX, atOnce: 1 },
+  ),
+);
 
 async function askOwner(app: App, productId: string): Promise<CatalogueEntry | null> {
   const reply = await app
@@ -77,7 +97,7 @@ export async function onProductChanged(
     { productId, name, currencyCode: price.currencyCode, priceMinorUnits: price.minorUnits, prepared, archived: false },
     version,
   );
-  cached.get(app)?.delete(productId);
+  caches.get(app)?.delete(productId);
 }
 
 export async function onProductArchived(
@@ -86,5 +106,5 @@ export async function onProductArchived(
   { productId, version }: Body<typeof ProductArchived>,
 ): Promise<void> {
   if (!(await archiveProduct(tx, productId, version))) throw notFound("product", productId);
-  cached.get(app)?.delete(productId);
+  caches.get(app)?.delete(productId);
 }
