@@ -154,6 +154,31 @@ withKafka("leaders killed under load lose no acknowledged fact, and no key its o
   expect(acknowledged).toHaveLength(3_000);
 });
 
+withKafka("while all brokers are down publish refuses; what was refused goes out later, in order", async () => {
+  const events = open(`t${randomUUID()}.`, 1_000);
+  const published = (batch: FactMessage[]) =>
+    events.publish(batch).then(
+      () => true,
+      () => false,
+    );
+  const sent = Array.from({ length: 30 }, (_, index) => factOf(`key ${index % 10}`, index));
+  const got: FactMessage[] = [];
+  events.subscribe("a", ["order"], async (batch) => {
+    got.push(...batch);
+  });
+  await events.publish(sent.slice(0, 10));
+  await soon(() => got.length >= 10);
+  const { names, kill, start } = kafka.servers;
+  await Promise.all(names.map(kill));
+  expect(await published(sent.slice(10, 20))).toBe(false);
+  await Promise.all(names.map(start));
+  await soon(() => published(sent.slice(10, 20)));
+  await soon(() => published(sent.slice(20)));
+  await soon(() => new Set(got.map(({ id }) => id)).size >= 30);
+  expect(brokenPromises(sent, got)).toEqual([]);
+  await events.close();
+});
+
 let facts = 0;
 
 function factOf(key: string, index: number): FactMessage {

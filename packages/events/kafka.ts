@@ -19,7 +19,8 @@ export interface KafkaOptions {
 }
 
 /** With one last call less than PostgreSQL lets a transaction idle (15 s): the relay publishes within one. */
-const PUBLISH_MS = 8_000;
+const PUBLISH_MS = 7_000;
+const SEND_MS = 7_000;
 const CONNECT_MS = 1_000;
 const REQUEST_MS = 3_000;
 /** Around what the driver does in several steps. */
@@ -95,7 +96,7 @@ export function createKafkaEvents(options: KafkaOptions): Events {
       const producer = await producers.get();
       const messages = group.messages.map((fact) => ({ ...toRecord(fact), partition: group.partition }));
       try {
-        return await within(STEPS_MS, producer.send({ topic: group.topic, acks: -1, timeout: REQUEST_MS, messages }));
+        return await within(SEND_MS, producer.send({ topic: group.topic, acks: -1, timeout: REQUEST_MS, messages }));
       } catch (error) {
         // Whatever else it says, such as that its count and the broker's differ, this producer cannot mend.
         if (!(error instanceof Error && error.name === "KafkaJSNumberOfRetriesExceeded"))
