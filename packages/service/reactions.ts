@@ -22,7 +22,8 @@ export function createReceiver(app: App, hears: Hears[], kept: () => void = () =
   if (byType.size !== hears.length) throw new Error(`${app.service} hears a fact twice: one handler per fact`);
 
   async function receive(batch: FactMessage[]): Promise<void> {
-    const known = batch.filter((message) => byType.has(message.type));
+    // A topic carries types that others hear; a message without a type is nobody's, and must not vanish.
+    const known = batch.filter(({ type }) => byType.has(type) || type === "");
     if (known.length === 0) return;
     try {
       await takeIn(known);
@@ -74,8 +75,9 @@ export function createReceiver(app: App, hears: Hears[], kept: () => void = () =
 
   async function handleRun(tx: Tx, run: FactMessage[]) {
     const [first] = run;
-    const hearer = first && byType.get(first.type);
-    if (!hearer) return;
+    if (!first) return;
+    const hearer = byType.get(first.type);
+    if (!hearer) throw new ConnectError("the message has no type", Code.InvalidArgument);
     const bodies = run.map((message) => {
       const body = decode(hearer, message.body);
       bindContext(body, contextFrom(message.requestId, message.traceparent));

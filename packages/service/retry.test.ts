@@ -228,6 +228,20 @@ describe("facts", () => {
     expect(got.slice(3)).toEqual(["a", "a", "a"]);
     expect(await count(app, "parked")).toBe(0);
   });
+
+  test("a message without a type is parked, one that others hear is let pass", async () => {
+    const got: string[] = [];
+    const { app, ports } = await run({ name: "mail", hears: [heard((orderId) => got.push(orderId))] });
+    const [nameless, foreign, ours] = ["a", "b", "c"].map((key) => message(key, app.random.id()));
+    if (!nameless || !foreign || !ours) throw new Error("three messages were made");
+    await ports.events.publish([{ ...nameless, type: "" }, { ...foreign, type: "order.paid" }, ours]);
+    await eventually(async () => got.length === 1 && (await count(app, "parked")) === 1);
+    expect(got).toEqual(["c"]);
+    expect((await app.sql`select key, error from parked`)[0]).toMatchObject({
+      key: "a",
+      error: expect.stringContaining("no type"),
+    });
+  });
 });
 
 function message(key: string, id: string) {
