@@ -77,12 +77,6 @@ const GROUPS: Record<string, Variable[]> = {
         "Kafka for facts: `host:port`, or several by comma; missing topics are made, with three partitions and, of three brokers, three copies",
     },
     {
-      name: "RABBITMQ_URL",
-      unset: "jobs in PostgreSQL",
-      meaning:
-        "RabbitMQ for jobs between services: `amqp://[user:password@]host[:port][/vhost]`, `amqps://` for TLS, or the nodes of a cluster by comma",
-    },
-    {
       name: "REDIS_URL",
       unset: "locks and counters in the process",
       meaning:

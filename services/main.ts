@@ -5,9 +5,6 @@ import { explain, explainDatabase, StartError } from "../packages/database/start
 import type { Events } from "../packages/events/events.ts";
 import { createKafkaEvents } from "../packages/events/kafka.ts";
 import { readKafkaBrokers } from "../packages/events/kafka-brokers.ts";
-import type { Jobs } from "../packages/jobs/jobs.ts";
-import { createRabbitJobs } from "../packages/jobs/rabbitmq.ts";
-import { type RabbitNode, readRabbitUrl } from "../packages/jobs/rabbitmq-url.ts";
 import type { Locks } from "../packages/locks/locks.ts";
 import { createRedisLocks } from "../packages/locks/redis.ts";
 import { type RedisAddress, readRedisUrl } from "../packages/locks/redis-url.ts";
@@ -27,7 +24,7 @@ import { paymentRoutes } from "./payment/routes.ts";
 import { startPlatform } from "./platform.ts";
 
 /** What later versions speak; a half-understood target must not be ignored. */
-const NOT_YET = ["DATABASE_REPLICA_URLS"];
+const NOT_YET = ["RABBITMQ_URL", "DATABASE_REPLICA_URLS"];
 
 /** Starts Bodega and returns when it serves. Throws StartError with a sentence for what a person can mend. */
 export async function main(args: string[], env: Environment = process.env): Promise<void> {
@@ -71,7 +68,6 @@ function readSettings(args: string[], env: Environment) {
       dataDir: env["DATA_DIR"] || ".data",
       databaseUrl: databaseUrl(env["DATABASE_URL"]),
       kafka: env["KAFKA_BROKERS"] ? readKafkaBrokers(env["KAFKA_BROKERS"]) : undefined,
-      rabbit: env["RABBITMQ_URL"] ? readRabbitUrl(env["RABBITMQ_URL"]) : undefined,
       redis: env["REDIS_URL"] ? readRedisUrl(env["REDIS_URL"]) : undefined,
       timeScale: positive("TIME_SCALE", env["TIME_SCALE"] || "1"),
       mailPort: port("MAIL_PORT", env["MAIL_PORT"] || "8025"),
@@ -99,8 +95,6 @@ async function start(
   const metrics = createMetrics();
   const adminPassword = env["ADMIN_PASSWORD"] || secrets.adminPassword;
   const services = await load({ ...env, ADMIN_PASSWORD: adminPassword });
-  const jobs = settings.rabbit && (await rabbitJobs(settings.rabbit, log));
-  if (jobs) stops.push(jobs.close);
   const platform = await startPlatform({
     services,
     databaseUrl,
@@ -113,7 +107,6 @@ async function start(
     log,
     metrics,
     ...(settings.kafka && { events: kafkaEvents(settings.kafka, log) }),
-    ...(jobs && { jobs }),
     ...(settings.redis && { locks: redisLocks(settings.redis, log, random) }),
   }).catch((error: unknown) => {
     throw explainDatabase(error, settings.databaseUrl ? undefined : dataDir);
@@ -138,7 +131,6 @@ async function start(
   }).listen();
   stops.push(listening.close);
   log.info("events", { adapter: settings.kafka ? "kafka" : "embedded" });
-  log.info("jobs", { adapter: jobs ? "rabbitmq" : "embedded" });
   log.info("locks", { adapter: settings.redis ? "redis" : "embedded" });
   if (!edge.rateLimits) log.warn("rate limits are off: fit for benches only");
   announce(settings, {
@@ -152,13 +144,6 @@ async function start(
 
 function kafkaEvents(brokers: string[], log: Log): Events {
   return createKafkaEvents({ brokers, log: log.with({ service: "broker" }), nowMs: () => performance.now() });
-}
-
-/** Waits for the first connection: a wrong address or password is told at once, by name. */
-function rabbitJobs(nodes: RabbitNode[], log: Log): Promise<Jobs> {
-  return createRabbitJobs({ nodes, log: log.with({ service: "broker" }) }).catch((error: unknown) => {
-    throw sentence(error);
-  });
 }
 
 function redisLocks(address: RedisAddress, log: Log, random: Random): Locks {

@@ -8,8 +8,13 @@ import { type Servers, startServers } from "../scripts/servers/start-servers.ts"
 const PROGRAMS_MISSING = missing(["kafka"]).filter(({ build }) => !build);
 
 /** Why tests that need a real Kafka are skipped; undefined when they are not. */
-export const NO_KAFKA =
-  PROGRAMS_MISSING.length > 0 ? `${PROGRAMS_MISSING.map(({ name }) => name).join(", ")} not installed` : undefined;
+export const NO_KAFKA = why();
+
+function why(): string | undefined {
+  if (!process.env["CLUSTER"]) return "bun run test:cluster runs it";
+  if (PROGRAMS_MISSING.length === 0) return undefined;
+  return `${PROGRAMS_MISSING.map(({ name }) => name).join(", ")} not installed`;
+}
 
 const PORTS_FIRST = 20_000;
 
