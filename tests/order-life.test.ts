@@ -112,6 +112,7 @@ describe("the life of an order", () => {
     const { orderId } = await place(system, customer, productId);
     await system.settle();
     await pay(system, customer, orderId);
+    await system.settle();
     await system.advance(23 * HOUR_MS);
     expect((await orderNow(system, orderId)).status).toBe(OrderStatus.PAID);
     await system.advance(HOUR_MS);
