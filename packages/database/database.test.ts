@@ -32,6 +32,28 @@ test("a transaction whose backend is killed fails whole: its later statements ru
   await database.close();
 });
 
+test("after a backend was killed amid statements, every later statement gets its own answer", async () => {
+  const { database } = await testDatabase();
+  for (let round = 0; round < 6; round++) {
+    const failure = await database
+      .transaction(async (sql) => {
+        const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        await database.sql`select pg_terminate_backend(${row?.pid ?? 0})`;
+        // Written while the connection is dying: these, and the rollback after them, are never answered.
+        await Promise.all([1, 2, 3].map((number) => sql`select ${number}::int as number`));
+      })
+      .catch((error: unknown) => error);
+    expect(isOutage(failure)).toBe(true);
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, number) =>
+        database.transaction(async (sql) => (await sql`select ${number}::int as number`)[0]?.["number"]),
+      ),
+    );
+    expect(answers).toEqual(Array.from({ length: 40 }, (_, number) => number));
+  }
+  await database.close();
+});
+
 test("a session knows when it was lost, and with it its locks", async () => {
   const { database } = await testDatabase();
   const session = database.session();
