@@ -88,7 +88,7 @@ export function errorCode(error: unknown): string | undefined {
 /** Whether the database could not be asked, so that asking again later may work. */
 export function isOutage(error: unknown): boolean {
   const code = errorCode(error) ?? "";
-  return /^(CONNECT|CONNECTION_|ECONN|ENOTFOUND|EPIPE|ENOENT|08|57P0|53|57014)/.test(code);
+  return /^(CONNECT|CONNECTION_|ECONN|ENOTFOUND|EPIPE|ENOENT|08|57P0|53|57014|25P03)/.test(code);
 }
 
 export function isUniqueViolation(error: unknown, constraint: string): boolean {
