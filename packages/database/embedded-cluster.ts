@@ -133,9 +133,7 @@ export function isInitialised({ directory }: Cluster): boolean {
 /** Works beside the final place and renames at the end: an interrupted first start leaves no half cluster. */
 export async function initialise(cluster: Cluster): Promise<void> {
   const { folder, directory, durable, prefix } = cluster;
-  for (const name of readdirSync(folder)) {
-    if (name.startsWith("postgres.incomplete-")) rmSync(join(folder, name), { recursive: true, force: true });
-  }
+  removeIncomplete(folder);
   const work = mkdtempSync(join(folder, "postgres.incomplete-"));
   try {
     const [password, data] = [join(work, "superuser-password"), join(work, "data")];
@@ -159,7 +157,14 @@ export async function initialise(cluster: Cluster): Promise<void> {
     renameSync(data, directory);
     if (durable) syncFolder(folder);
   } finally {
-    rmSync(work, { recursive: true, force: true });
+    // Once more: the initdb of a start that was killed may have gone on writing into its folder while that was being removed.
+    removeIncomplete(folder);
+  }
+}
+
+function removeIncomplete(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith("postgres.incomplete-")) rmSync(join(folder, name), { recursive: true, force: true });
   }
 }
 
