@@ -15,8 +15,9 @@ import type { Service } from "../packages/service/service.ts";
 import { createLog, jsonLine, type Log, readableLine } from "../packages/telemetry/log.ts";
 import { createMetrics } from "../packages/telemetry/metrics.ts";
 import { type Environment, loadServices, SERVICE_NAMES } from "./all.ts";
+import { readConfig as authConfig } from "./auth/config.ts";
 import { anchorFor, keptSecrets } from "./data-folder.ts";
-import { readConfig as gatewayConfig } from "./gateway/config.ts";
+import { readConfig as gatewayConfig, readPort } from "./gateway/config.ts";
 import { createGateway } from "./gateway/gateway.ts";
 import { startCatcher } from "./mail/embedded.ts";
 import type { PaymentConfig } from "./payment/config.ts";
@@ -70,8 +71,8 @@ function readSettings(args: string[], env: Environment) {
       kafka: env["KAFKA_BROKERS"] ? readKafkaBrokers(env["KAFKA_BROKERS"]) : undefined,
       redis: env["REDIS_URL"] ? readRedisUrl(env["REDIS_URL"]) : undefined,
       timeScale: positive("TIME_SCALE", env["TIME_SCALE"] || "1"),
-      mailPort: port("MAIL_PORT", env["MAIL_PORT"] || "8025"),
-      smtpPort: port("SMTP_PORT", env["SMTP_PORT"] || "1025"),
+      mailPort: readPort(env, "MAIL_PORT", 8025),
+      smtpPort: readPort(env, "SMTP_PORT", 1025),
       relay: relay as "poll" | "wal",
     };
   } catch (error) {
@@ -137,7 +138,7 @@ async function start(
     ...listening,
     mailPort: catcher.port,
     smtpPort: catcher.smtpPort,
-    adminEmail: env["ADMIN_EMAIL"] || "admin@bodega.test",
+    adminEmail: authConfig(env).adminEmail,
     adminPassword,
   });
 }
@@ -251,13 +252,6 @@ function databaseUrl(text: string | undefined): string | undefined {
   if (text && !/^postgres(ql)?:\/\/[^/?#]/.test(text))
     throw new Error("DATABASE_URL is not of the form postgres://user:password@host:port/database");
   return text || undefined;
-}
-
-function port(name: string, text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,5}$/.test(text) || value > 65_535)
-    throw new Error(`${name} must be a port from 0 to 65535, found ${text}`);
-  return value;
 }
 
 function positive(name: string, text: string): number {

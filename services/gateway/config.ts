@@ -24,7 +24,7 @@ export function readConfig(env: Record<string, string | undefined>): GatewayConf
   };
 }
 
-function readPort(env: Record<string, string | undefined>, name: string, otherwise: number): number {
+export function readPort(env: Record<string, string | undefined>, name: string, otherwise: number): number {
   const value = env[name];
   if (!value) return otherwise;
   if (!/^\d{1,5}$/.test(value) || Number(value) > 65_535) {
