@@ -16,7 +16,7 @@ import { type Running, runService } from "../packages/service/runtime.ts";
 import type { Service } from "../packages/service/service.ts";
 import {
   createVerifier,
-  generateServiceKey,
+  deriveServiceKey,
   type JSONWebKeySet,
   type JWK,
   type SigningKey,
@@ -28,11 +28,15 @@ import type { Metrics } from "../packages/telemetry/metrics.ts";
 
 export interface PlatformOptions {
   services: Service[];
+  /** Reaches the services of other processes; left out where there are none. */
+  elsewhere?: (service: DescService) => Transport;
   /** A PostgreSQL user that may create roles and databases. */
   databaseUrl: string;
+  /** Databases that are there already, by service: used as they are. */
+  databaseUrls?: Record<string, string>;
   /** Database and role names are this and the service's name: bodega_order. */
   databasePrefix: string;
-  /** The passwords of the services' roles follow from it. */
+  /** The passwords of the services' roles follow from it, and the key that services sign their tokens with: all processes share it. */
   secret: string;
   relay: "wal" | "poll";
   clock: Clock;
@@ -49,7 +53,7 @@ export interface PlatformOptions {
   trustedKeys?: JWK[];
 }
 
-/** All services of one process, on the embedded adapters. */
+/** The services of one process, and what they run on. */
 export interface Platform {
   services: Running[];
   verifier: Verifier;
@@ -63,32 +67,28 @@ const BROKER = "broker";
 
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const { clock, securityClock, random, log, metrics, relay } = options;
-  const nameOf = (service: string) => `${options.databasePrefix}_${service}`;
-  const urls = await provision(options.databaseUrl, options.secret, [
-    ...options.services.map(({ name }) => nameOf(name)),
-    nameOf(BROKER),
-  ]);
-  const urlOf = (service: string) => urls.get(nameOf(service)) ?? "";
+  const urlOf = await databases(options);
   const open = (service: string) => openDatabase(urlOf(service), service);
-
-  const broker = open(BROKER);
-  await migrate(broker, new URL("../packages/events/migrations/", import.meta.url));
-  const events = options.events ?? createEmbeddedEvents(broker, log.with({ service: BROKER }), clock.now);
-  const jobs = options.jobs ?? createEmbeddedJobs(broker, log.with({ service: BROKER }));
+  const brokerLog = log.with({ service: BROKER });
+  const broker = needsBroker(options) ? open(BROKER) : undefined;
+  if (broker) await migrate(broker, new URL("../packages/events/migrations/", import.meta.url));
+  const events = options.events ?? createEmbeddedEvents(there(broker), brokerLog, clock.now);
+  const jobs = options.jobs ?? createEmbeddedJobs(there(broker), brokerLog);
   const locks = options.locks ?? createEmbeddedLocks(() => performance.now(), random.id);
 
   const transports = new Map<string, Transport>();
+  const find = (service: DescService) => transports.get(service.typeName) ?? options.elsewhere?.(service);
   const transport = (service: DescService): Transport => {
-    const found = transports.get(service.typeName);
+    const found = find(service);
     if (!found) throw new Error(`no service of this process answers ${service.typeName}`);
     return found;
   };
-  const serviceKey = await generateServiceKey(random.id());
+  const serviceKey = await deriveServiceKey(options.secret);
   const trusted = [serviceKey.publicJwk, ...(options.trustedKeys ?? [])];
-  const verifier = createVerifier(
-    async () => ({ keys: [...(await usersKeys(transports)), ...trusted] }),
-    securityClock,
-  );
+  const verifier = createVerifier(async () => {
+    const auth = find(AuthService);
+    return { keys: [...(auth ? await usersKeys(auth) : []), ...trusted] };
+  }, securityClock);
 
   const services = await Promise.all(
     options.services.map(async (definition) => {
@@ -123,17 +123,33 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     async close() {
       await Promise.all(services.map((running) => running.close()));
       await Promise.all([events.close(), jobs.close(), locks.close()]);
-      await broker.close();
+      await broker?.close();
     },
   };
 }
 
 /** Users' tokens are signed by auth's keys. */
-async function usersKeys(transports: Map<string, Transport>): Promise<JWK[]> {
-  const auth = transports.get(AuthService.typeName);
-  if (!auth) return [];
+export async function usersKeys(auth: Transport): Promise<JWK[]> {
   const set: JSONWebKeySet = JSON.parse((await createClient(AuthService, auth).getSigningKeys({})).jwks);
   return set.keys;
+}
+
+function needsBroker({ events, jobs }: PlatformOptions): boolean {
+  return !events || !jobs;
+}
+
+/** Where each database of this process is; made on the server of `databaseUrl` unless the service has one of its own. */
+async function databases(options: PlatformOptions): Promise<(service: string) => string> {
+  const { databaseUrl, databaseUrls = {}, databasePrefix, secret } = options;
+  const nameOf = (service: string) => `${databasePrefix}_${service}`;
+  const wanted = [...options.services.map(({ name }) => name), ...(needsBroker(options) ? [BROKER] : [])];
+  const made = await provision(databaseUrl, secret, wanted.filter((name) => !databaseUrls[name]).map(nameOf));
+  return (service) => databaseUrls[service] ?? there(made.get(nameOf(service)));
+}
+
+function there<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("expected a database, found none");
+  return value;
 }
 
 const TOKEN_REUSED_MS = 5 * 60_000;

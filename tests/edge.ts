@@ -113,7 +113,7 @@ export async function createEdge(options: EdgeOptions = {}) {
   const named = (name: string, own: Answers): EdgeService => ({
     name,
     rpcs: bind(name, [own, ops(name, parked.get(name) ?? [])]),
-    app: { sql: sql as never },
+    ready: async () => sql(),
     backlog,
   });
   const services = [named("kitchen", kitchen), named("product", product), named("auth", auth)];

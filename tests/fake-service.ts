@@ -30,11 +30,9 @@ export function fakeService(system: System, methods: FakeMethod[]): { service: D
     async (_: unknown, caller: Caller, { name }: { name: string }) => ({ name: methods[at]?.answer(name, caller) }),
   ]);
   const answers = [{ service, handlers: Object.fromEntries(handlers) }];
-  const backlog = system.platform.services[0]?.backlog;
-  if (!backlog) throw new Error("expected a system with services, found none");
   return {
     service,
-    running: { name: "fake", app, backlog, rpcs: bindRpcs(app, { answers }, system.platform.verifier) },
+    running: { name: "fake", ready: async () => {}, rpcs: bindRpcs(app, { answers }, system.platform.verifier) },
   };
 }
 

@@ -45,8 +45,8 @@ export interface ServeOptions {
   onStream?: (req: Request) => void;
 }
 
-/** Answers requests to RPCs; undefined for a path that is none. */
-export type Mount = (req: Request) => Promise<Response> | undefined;
+/** Answers requests to RPCs; undefined for a path that is none. `path` is the URL's, where that has no more before it. */
+export type Mount = (req: Request, path?: string) => Promise<Response> | undefined;
 
 export const ACCEPT_COMPRESSION = [compressionGzip, compressionBrotli];
 /** The library's own threshold. */
@@ -77,7 +77,7 @@ export function serveRoutes(routes: (router: ConnectRouter) => void, options: Se
   const handlers = new Map(
     router.handlers.map((handler) => [handler.requestPath, answerer(handler, unary.get(handler.method), options)]),
   );
-  return (req) => handlers.get(pathOf(req.url))?.(req);
+  return (req, path = pathOf(req.url)) => handlers.get(path)?.(req);
 }
 
 /** The path of a request's URL, still encoded. A request without Host has a URL that is only a path. */

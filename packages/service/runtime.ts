@@ -54,6 +54,8 @@ export interface Running {
   rpcs: Rpc[];
   /** Reaches this service inside the process. */
   transport: Transport;
+  /** Rejects while the service's database does not answer. */
+  ready(): Promise<unknown>;
   /** Begins to hear facts and to do jobs. Calls before that are answered, reactions wait. */
   react(): Promise<void>;
   /** What waits: facts not published, jobs due now. For tests and readiness. */
@@ -109,6 +111,7 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
       );
       await definition.starts?.(app);
     },
+    ready: async () => await ports.database.sql`select 1`,
     backlog: () => readBacklog(app),
     busy: () => wakes.worker?.busy() ?? 0,
     async close() {

@@ -5,7 +5,7 @@ import { Role } from "../api/gen/bodega/auth/v1/auth_pb.ts";
 import { type DrivenClock, drivenClock } from "./clock.ts";
 import {
   createVerifier,
-  generateServiceKey,
+  deriveServiceKey,
   generateSigningKey,
   type JSONWebKeySet,
   type SigningKey,
@@ -33,7 +33,7 @@ beforeAll(async () => {
     generateSigningKey("key-1"),
     generateSigningKey("key-0"),
     generateSigningKey("key-1"),
-    generateServiceKey("1"),
+    deriveServiceKey("1"),
   ]);
   keySet = { keys: [key.publicJwk, former.publicJwk, serviceKey.publicJwk] };
   verifier = createVerifier(async () => keySet, clock);

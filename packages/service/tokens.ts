@@ -1,5 +1,7 @@
+import { createPrivateKey, hkdfSync } from "node:crypto";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import {
+  calculateJwkThumbprint,
   createLocalJWKSet,
   errors,
   exportJWK,
@@ -56,8 +58,17 @@ export async function generateSigningKey(kid: string): Promise<SigningKey> {
   };
 }
 
-export function generateServiceKey(id: string): Promise<SigningKey> {
-  return generateSigningKey(`${SERVICE_KID}${id}`);
+/** RFC 8410: what stands before the 32 bytes of an Ed25519 private key in PKCS #8. */
+const ED25519_PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/** The key that services sign their own tokens with: the same in every process that was given the same secret. */
+export async function deriveServiceKey(secret: string): Promise<SigningKey> {
+  const seed = Buffer.from(hkdfSync("sha256", secret, "", "bodega service key", 32));
+  const key = createPrivateKey({ key: Buffer.concat([ED25519_PKCS8, seed]), format: "der", type: "pkcs8" });
+  const { d, ...publicHalf } = key.export({ format: "jwk" }) as JWK;
+  const described = { ...publicHalf, alg: ALGORITHM, use: "sig" };
+  const kid = `${SERVICE_KID}${await calculateJwkThumbprint(described)}`;
+  return { kid, publicJwk: { ...described, kid }, privateJwk: { ...described, kid, ...(d && { d }) } };
 }
 
 export async function signToken(

@@ -5,7 +5,8 @@ import { Access, access } from "../../packages/api/gen/bodega/type/v1/access_pb.
 import type { Locks } from "../../packages/locks/locks.ts";
 import { type Clock, systemClock } from "../../packages/service/clock.ts";
 import { refused } from "../../packages/service/errors.ts";
-import { pathOf, serveRoutes } from "../../packages/service/http.ts";
+import { pathOf, type ServeOptions, serveRoutes } from "../../packages/service/http.ts";
+import type { Server } from "../../packages/service/listen.ts";
 import { routeReflection } from "../../packages/service/reflection.ts";
 import { type Rpc, route } from "../../packages/service/rpc.ts";
 import type { Verifier } from "../../packages/service/tokens.ts";
@@ -39,12 +40,8 @@ export interface GatewayOptions {
   pages?: Hono;
   /** The clock that tokens live by; the machine's unless a test drives one. */
   clock?: Clock;
-}
-
-/** What the edge needs of the server a request came in by. */
-export interface Server {
-  requestIP(req: Request): { address: string } | null;
-  timeout(req: Request, seconds: number): void;
+  /** How Connect and gRPC read messages, where not as usual: of how many bytes, and which types a google.protobuf.Any in JSON may hold. */
+  reading?: Partial<Pick<ServeOptions, "readMaxBytes" | "jsonOptions">>;
 }
 
 export interface Gateway {
@@ -69,7 +66,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     route(router, rpcs);
     routeReflection(router, [...new Set(rpcs.map(({ method }) => method.parent))]);
   };
-  const serving = { readMaxBytes: BODY_BYTES_MAX, gate, shutdown: shutdown.signal };
+  const serving = { readMaxBytes: BODY_BYTES_MAX, ...options.reading, gate, shutdown: shutdown.signal };
 
   const answerRpc = serveRoutes(routeAll, { ...serving, onStream });
   const restRoutes = createRoutes(rpcs);

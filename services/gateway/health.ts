@@ -1,4 +1,3 @@
-import type { App } from "../../packages/service/app.ts";
 import { unlessAborted } from "../../packages/service/http.ts";
 import type { Rpc } from "../../packages/service/rpc.ts";
 import type { Running } from "../../packages/service/runtime.ts";
@@ -10,16 +9,18 @@ import type { Metrics } from "../../packages/telemetry/metrics.ts";
 export interface EdgeService {
   name: string;
   rpcs: Rpc[];
-  app: Pick<App, "sql">;
-  backlog: Running["backlog"];
+  /** Resolves when it can serve; rejects, or keeps silent, when it cannot. */
+  ready(): Promise<unknown>;
+  /** Left out where the service is in another process, which tells it itself. */
+  backlog?: Running["backlog"];
 }
 
-const DATABASE_MS_MAX = 2_000;
+const READY_MS_MAX = 2_000;
 
 /** Whether each service's database answers. */
 export async function readiness(services: EdgeService[]): Promise<Record<string, "ok" | "unreachable">> {
-  const states = services.map(async ({ name, app }) => {
-    const answers = unlessAborted(AbortSignal.timeout(DATABASE_MS_MAX), app.sql`select 1`);
+  const states = services.map(async ({ name, ready }) => {
+    const answers = unlessAborted(AbortSignal.timeout(READY_MS_MAX), ready());
     return [
       name,
       await answers.then(
@@ -54,6 +55,7 @@ export function createOpsPages(
 
 async function measureBacklogs(services: EdgeService[], metrics: Metrics, log: Log): Promise<void> {
   const counts = services.map(async ({ name, backlog }) => {
+    if (!backlog) return;
     const { outbox, due, scheduled, parked } = await backlog();
     for (const [kind, rows] of Object.entries({ outbox, due, scheduled, parked }))
       metrics.backlog.set({ service: name, kind }, Number(rows));
@@ -67,7 +69,7 @@ async function health(services: EdgeService[]): Promise<Response> {
   const databases = await readiness(services);
   const entries = services.map(async ({ name, backlog }) => [
     name,
-    { database: databases[name], backlog: databases[name] === "ok" ? await backlog() : null },
+    { database: databases[name], ...(backlog && { backlog: databases[name] === "ok" ? await backlog() : null }) },
   ]);
   const ready = Object.values(databases).every((state) => state === "ok");
   const body = {

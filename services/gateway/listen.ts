@@ -1,12 +1,11 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { explainPort } from "../../packages/database/start-error.ts";
-import { sleep } from "../../packages/service/clock.ts";
 import { type GrpcOptions, listenGrpc } from "../../packages/service/grpc.ts";
+import { GRACE_MS, listenHttp, type Server } from "../../packages/service/listen.ts";
 import type { Log } from "../../packages/telemetry/log.ts";
 import type { Metrics } from "../../packages/telemetry/metrics.ts";
 import type { AddressOf } from "./address.ts";
 import type { GatewayConfig } from "./config.ts";
-import type { Server } from "./gateway.ts";
 import { admitPlain } from "./headers.ts";
 import { createOpsPages, type EdgeService } from "./health.ts";
 
@@ -25,17 +24,11 @@ export interface ListenOptions {
   services: EdgeService[];
   addressOf: AddressOf;
   routeAll: (router: ConnectRouter) => void;
-  serving: Pick<GrpcOptions, "readMaxBytes" | "gate" | "shutdown">;
+  serving: Pick<GrpcOptions, "readMaxBytes" | "jsonOptions" | "gate" | "shutdown">;
   fetch: (req: Request, server?: Server) => Promise<Response>;
   /** Called when closing begins. */
   down: () => void;
 }
-
-/** Longer than any unary call may take. */
-const IDLE_SECONDS = 30;
-const GRACE_MS = 12_000;
-/** Bun ends a connection whose body is longer; ours, which answers in the caller's protocol, is smaller. */
-const REQUEST_BYTES_MAX = 16 * 1_048_576;
 
 export async function listen(options: ListenOptions): Promise<Listening> {
   const { config, log, addressOf } = options;
@@ -46,9 +39,14 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     await Promise.all(closers.map((each) => each()));
   };
   try {
-    const edge = serve(hostname, config.port, "PORT", (req, server) => options.fetch(req, server));
+    const edge = listenHttp(hostname, config.port, "PORT", (req, server) => options.fetch(req, server));
     closers.push(edge.close);
-    const ops = serve(hostname, config.opsPort, "OPS_PORT", createOpsPages(options.services, options.metrics, log));
+    const ops = listenHttp(
+      hostname,
+      config.opsPort,
+      "OPS_PORT",
+      createOpsPages(options.services, options.metrics, log),
+    );
     closers.push(ops.close);
     const grpc = await listenGrpc(options.routeAll, {
       ...options.serving,
@@ -68,34 +66,5 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-function serve(
-  hostname: string,
-  port: number,
-  variable: string,
-  fetch: (req: Request, server: Server) => Promise<Response>,
-) {
-  try {
-    const server = Bun.serve({
-      hostname,
-      port,
-      http2: true,
-      idleTimeout: IDLE_SECONDS,
-      maxRequestBodySize: REQUEST_BYTES_MAX,
-      fetch,
-    });
-    return {
-      port: server.port ?? port,
-      async close() {
-        const stopped = new AbortController();
-        await Promise.race([server.stop(), sleep(GRACE_MS, stopped.signal)]);
-        stopped.abort();
-        await server.stop(true);
-      },
-    };
-  } catch (error) {
-    throw explainPort(error, hostname, port, variable);
   }
 }

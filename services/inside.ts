@@ -1,0 +1,72 @@
+import { Code } from "@connectrpc/connect";
+import { refused } from "../packages/service/errors.ts";
+import { pathOf, serveRpcs } from "../packages/service/http.ts";
+import { type Listener, listenHttp, type Server } from "../packages/service/listen.ts";
+import type { Log } from "../packages/telemetry/log.ts";
+import type { Metrics } from "../packages/telemetry/metrics.ts";
+import { createOpsPages, type EdgeService, readiness } from "./gateway/health.ts";
+import { BODY_BYTES_MAX } from "./gateway/rest-request.ts";
+
+export interface InsideOptions {
+  services: EdgeService[];
+  /** What a service answers beside its RPCs, by its name. */
+  pages: Record<string, { fetch(req: Request): Response | Promise<Response> }>;
+  host: string;
+  port: number;
+  opsPort: number;
+  log: Log;
+  metrics: Metrics;
+}
+
+export interface Inside {
+  port: number;
+  opsPort: number;
+  close(): Promise<void>;
+}
+
+/**
+ * What a process without the edge listens to: each service's RPCs and pages below its name, such as /order/bodega.order.v1.OrderService/PlaceOrder.
+ * There are no limits here: only the platform's own processes are meant to reach it. Every service checks its callers' tokens all the same.
+ */
+export function listenInside({ services, pages, host, port, opsPort, log, metrics }: InsideOptions): Inside {
+  const shutdown = new AbortController();
+  const servers = new WeakMap<Request, Server>();
+  const serving = {
+    readMaxBytes: BODY_BYTES_MAX,
+    shutdown: shutdown.signal,
+    onStream: (req: Request) => servers.get(req)?.timeout(req, 0),
+  };
+  const mounts = new Map(services.map(({ name, rpcs }) => [name, serveRpcs(rpcs, serving)]));
+
+  async function fetch(req: Request, server: Server): Promise<Response> {
+    servers.set(req, server);
+    const path = pathOf(req.url);
+    if (path === "/readyz") return await ready();
+    const [, name = "", rest = ""] = /^\/([a-z]+)(\/.*)$/.exec(path) ?? [];
+    const answer = mounts.get(name)?.(req, rest) ?? pages[name]?.fetch(new Request(new URL(rest, req.url).href, req));
+    return (await answer) ?? new Response(`there is nothing at ${path}\n`, { status: 404 });
+  }
+
+  async function ready(): Promise<Response> {
+    const states = await readiness(services);
+    const open = !shutdown.signal.aborted && Object.values(states).every((state) => state === "ok");
+    return Response.json({ status: open ? "ready" : "not ready", services: states }, { status: open ? 200 : 503 });
+  }
+
+  const inside = listenHttp(host, port, "PORT", fetch);
+  let ops: Listener;
+  try {
+    ops = listenHttp(host, opsPort, "OPS_PORT", createOpsPages(services, metrics, log));
+  } catch (error) {
+    void inside.close();
+    throw error;
+  }
+  return {
+    port: inside.port,
+    opsPort: ops.port,
+    async close() {
+      shutdown.abort(refused(Code.Unavailable, "SHUTTING_DOWN", "this process is going down: call again", 1_000));
+      await Promise.all([inside.close(), ops.close()]);
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import { StartError } from "../packages/database/start-error.ts";
+import { readKafkaBrokers } from "../packages/events/kafka-brokers.ts";
+import { readRedisUrl } from "../packages/locks/redis-url.ts";
+import type { Anchor } from "../packages/service/clock.ts";
+import { type Environment, SERVICE_NAMES } from "./all.ts";
+import { readConfig as gatewayConfig, readPort } from "./gateway/config.ts";
+
+/** What later versions speak; a half-understood target must not be ignored. */
+const NOT_YET = ["RABBITMQ_URL", "DATABASE_REPLICA_URLS"];
+const SECRET_CHARS_MIN = 32;
+
+export type Settings = ReturnType<typeof readSettings>;
+
+/** What a process is and what it stands on. Throws StartError with a sentence that names the variable or the argument. */
+export function readSettings(args: string[], env: Environment) {
+  for (const name of NOT_YET) {
+    if (env[name])
+      throw new StartError(`${name} is set, but this version has only the embedded adapter for it: unset it.`);
+  }
+  const runs = whatRuns(args);
+  try {
+    const relay = env["RELAY"] || "poll";
+    if (relay !== "poll" && relay !== "wal") throw new Error(`RELAY must be poll or wal, found ${relay}`);
+    const timeScale = positive("TIME_SCALE", env["TIME_SCALE"] || "1");
+    return {
+      ...runs,
+      gateway: gatewayConfig(env),
+      dataDir: env["DATA_DIR"] || ".data",
+      databaseUrl: databaseUrl("DATABASE_URL", env["DATABASE_URL"]),
+      databaseUrls: databaseUrls(env),
+      kafka: env["KAFKA_BROKERS"] ? readKafkaBrokers(env["KAFKA_BROKERS"]) : undefined,
+      redis: env["REDIS_URL"] ? readRedisUrl(env["REDIS_URL"]) : undefined,
+      timeScale,
+      mailPort: readPort(env, "MAIL_PORT", 8025),
+      smtpPort: readPort(env, "SMTP_PORT", 1025),
+      relay: relay as "poll" | "wal",
+      ...readApart(runs, env, timeScale),
+    };
+  } catch (error) {
+    throw sentence(error);
+  }
+}
+
+/** Everything in one process; or the edge alone; or some services without it. */
+export interface Runs {
+  kind: "all" | "gateway" | "services";
+  services: string[];
+}
+
+function whatRuns(args: string[]): Runs {
+  const names = args.length > 0 ? args : ["all"];
+  if (names.length === 1 && names[0] === "all") return { kind: "all", services: SERVICE_NAMES };
+  if (names.length === 1 && names[0] === "gateway") return { kind: "gateway", services: [] };
+  const foreign = names.filter((name) => !SERVICE_NAMES.includes(name));
+  if (foreign.length === 0) return { kind: "services", services: [...new Set(names)] };
+  throw new StartError(
+    `A process runs "all", or "gateway" alone, or some of ${SERVICE_NAMES.join(", ")}; found ${foreign.join(" ")}.`,
+  );
+}
+
+/** What processes apart must agree on; in one process it is made, and kept in DATA_DIR. */
+function readApart({ kind, services }: Runs, env: Environment, timeScale: number) {
+  const needed = kind === "services" ? ["CLUSTER_SECRET", "DATABASE_URL"] : [];
+  if (services.includes("auth") && kind !== "all") needed.push("ADMIN_PASSWORD");
+  if (kind !== "all" && timeScale !== 1) needed.push("TIME_SCALE_SINCE");
+  const missing = needed.filter((name) => !env[name]);
+  if (missing.length > 0) throw new Error(`services apart need ${missing.join(" and ")}`);
+  return {
+    secret: longEnough("CLUSTER_SECRET", env["CLUSTER_SECRET"] ?? ""),
+    anchor: anchorAt(env["TIME_SCALE_SINCE"] ?? ""),
+    urls: Object.fromEntries(SERVICE_NAMES.map((name) => [name, serviceUrl(name, env)])),
+  };
+}
+
+function longEnough(name: string, secret: string): string {
+  if (secret && secret.length < SECRET_CHARS_MIN)
+    throw new Error(`${name} must have at least ${SECRET_CHARS_MIN} characters, found ${secret.length}`);
+  return secret;
+}
+
+/** Scaled clocks agree when they started at one moment. */
+function anchorAt(since: string): Anchor {
+  const real = since ? Date.parse(since) : 0;
+  if (Number.isNaN(real)) throw new Error(`TIME_SCALE_SINCE must be like 2026-01-31T08:00:00Z, found ${since}`);
+  return { real, business: real };
+}
+
+/** Where a service answers: ORDER_URL, or the name that a container network gives it. */
+function serviceUrl(name: string, env: Environment): string {
+  const variable = `${name.toUpperCase()}_URL`;
+  const url = env[variable] || `http://${name}:8080`;
+  if (!URL.canParse(url) || !/^https?:\/\/[^/?#]+$/.test(url))
+    throw new Error(`${variable} must be of the form http://host:port, found ${url}`);
+  return url;
+}
+
+function databaseUrls(env: Environment): Record<string, string> {
+  const urls = SERVICE_NAMES.map((name) => {
+    const variable = `${name.toUpperCase()}_DATABASE_URL`;
+    return [name, databaseUrl(variable, env[variable])] as const;
+  });
+  return Object.fromEntries(urls.flatMap(([name, url]) => (url ? [[name, url]] : [])));
+}
+
+/** It may hold a password, so a complaint does not repeat it. */
+function databaseUrl(name: string, text: string | undefined): string | undefined {
+  if (text && !/^postgres(ql)?:\/\/[^/?#]/.test(text))
+    throw new Error(`${name} is not of the form postgres://user:password@host:port/database`);
+  return text || undefined;
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0 || value > 1_000_000)
+    throw new Error(`${name} must be a number above 0 and at most 1000000, found ${text}`);
+  return value;
+}
+
+export function sentence(error: unknown): StartError {
+  return error instanceof StartError
+    ? error
+    : new StartError(`${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+}
