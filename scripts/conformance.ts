@@ -1,4 +1,5 @@
-// bun run test:conformance: the Connect project's own suite against our listeners, over HTTP/1.1 and over h2c.
+// bun run test:conformance: the Connect project's own suite through the product's gateway and into an ordinary service, over HTTP/1.1 and over h2c.
+// The service and how it differs from one of ours: scripts/conformance/edge.ts.
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// A service made of nothing but a descriptor and a handler: for planted bugs that go through the real edge.
+// Services made of nothing but a descriptor and handlers: for planted bugs that go through the real edge, and for kinds of methods that ours have none of.
 import { create, createFileRegistry, type DescService, setExtension } from "@bufbuild/protobuf";
 import {
   FieldDescriptorProto_Label,
@@ -12,10 +12,16 @@ import { bindRpcs } from "../packages/service/rpc.ts";
 import type { EdgeService } from "../services/gateway/health.ts";
 import type { System } from "./system.ts";
 
-export interface FakeMethod {
+/** What a method is by its proto. */
+export interface FakeRpc {
   name: string;
   /** Left out: the method has no access rule. */
   access?: Access;
+  clientStreaming?: boolean;
+  serverStreaming?: boolean;
+}
+
+export interface FakeMethod extends Pick<FakeRpc, "name" | "access"> {
   answer(name: string, caller: Caller): string;
 }
 
@@ -23,7 +29,7 @@ const PACKAGE = "bodega.fake.v1";
 
 /** FakeService, whose methods take a name and answer a name. */
 export function fakeService(system: System, methods: FakeMethod[]): { service: DescService; running: EdgeService } {
-  const service = describe(methods);
+  const service = describeService(methods);
   const app = system.app("order");
   const handlers = service.methods.map((method, at) => [
     method.localName,
@@ -36,7 +42,8 @@ export function fakeService(system: System, methods: FakeMethod[]): { service: D
   };
 }
 
-function describe(methods: FakeMethod[]): DescService {
+/** Its messages have one field, `name`. */
+export function describeService(methods: FakeRpc[]): DescService {
   const name = { name: "name", number: 1, type: FieldDescriptorProto_Type.STRING };
   const field = { ...name, jsonName: "name", label: FieldDescriptorProto_Label.OPTIONAL };
   const file = create(FileDescriptorProtoSchema, {
@@ -51,8 +58,8 @@ function describe(methods: FakeMethod[]): DescService {
   return service;
 }
 
-function methodOf({ name, access: rule }: FakeMethod) {
+function methodOf({ access: rule, ...method }: FakeRpc) {
   const options = create(MethodOptionsSchema);
   if (rule !== undefined) setExtension(options, access, rule);
-  return { name, inputType: `.${PACKAGE}.FakeRequest`, outputType: `.${PACKAGE}.FakeResponse`, options };
+  return { ...method, inputType: `.${PACKAGE}.FakeRequest`, outputType: `.${PACKAGE}.FakeResponse`, options };
 }

@@ -1,4 +1,4 @@
-import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { createValidator } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
@@ -10,29 +10,30 @@ import type { App } from "./app.ts";
 import { authorize, type Caller, identify } from "./caller.ts";
 import { invalid, invalidField, refused } from "./errors.ts";
 import { findTooLong } from "./list-bounds.ts";
-import type { ServerStream, Service, Unary } from "./service.ts";
+import type { AnyHandler, Service } from "./service.ts";
 import type { Verifier } from "./tokens.ts";
 
-/** What comes with a call besides its message. */
+/** What comes with a call besides its message, and what goes back besides the answer. */
 export interface CallContext {
   headers: Headers;
   signal: AbortSignal;
+  /** What a handler sets here is sent with its answer; left out by wires that have no place for it. */
+  answer?: { headers: Headers; trailers: Headers };
 }
 
 /** One RPC, ready to be called: identified, authorized, validated, logged, measured, its bugs made opaque. */
-export type Rpc = UnaryRpc | StreamRpc;
+export type Rpc = UnaryRpc | ServerStreamRpc | ClientStreamRpc | BidiStreamRpc;
 
-export interface UnaryRpc {
-  kind: "unary";
+interface Callable<Kind extends DescMethod["methodKind"], Asked, Answered> {
+  kind: Kind;
   method: DescMethod;
-  call(request: Message, context: CallContext): Promise<Message>;
+  call(asked: Asked, context: CallContext): Answered;
 }
 
-export interface StreamRpc {
-  kind: "server_streaming";
-  method: DescMethod;
-  call(request: Message, context: CallContext): AsyncIterable<Message>;
-}
+export interface UnaryRpc extends Callable<"unary", Message, Promise<Message>> {}
+export interface ServerStreamRpc extends Callable<"server_streaming", Message, AsyncIterable<Message>> {}
+export interface ClientStreamRpc extends Callable<"client_streaming", AsyncIterable<Message>, Promise<Message>> {}
+export interface BidiStreamRpc extends Callable<"bidi_streaming", AsyncIterable<Message>, AsyncIterable<Message>> {}
 
 /** The edge's word on the client's network address. The gateway sets it and strips what came from outside. */
 export const ADDRESS_HEADER = "x-bodega-client-address";
@@ -49,53 +50,76 @@ export function bindRpcs(app: App, definition: Pick<Service, "answers">, verifie
     service.methods.map((method): Rpc => {
       const handler = handlers[method.localName];
       if (!handler) throw new Error(`${service.typeName}.${method.name} has no handler`);
-      if (method.methodKind === "server_streaming")
-        return bindStream(app, method, handler as ServerStream<DescMethod>, verifier);
-      if (method.methodKind === "unary") return bindUnary(app, method, handler as Unary<DescMethod>, verifier);
-      throw new Error(`${service.typeName}.${method.name}: ${method.methodKind} methods are not supported`);
+      return bind(app, method, handler, verifier);
     }),
   );
 }
 
-function bindUnary(app: App, method: DescMethod, handler: Unary<DescMethod>, verifier: Verifier): UnaryRpc {
-  const call = async (request: Message, { headers, signal }: CallContext) => {
-    const caller = await admit(verifier, method, request, headers);
-    return create(method.output, (await handler(app, caller, request, signal)) as never);
-  };
-  return {
-    kind: "unary",
-    method,
-    call: (request, context) => observed(app, method, context.headers, () => call(request, context)),
-  };
+function bind(app: App, method: DescMethod, handler: AnyHandler, verifier: Verifier): Rpc {
+  switch (method.methodKind) {
+    case "unary":
+    case "client_streaming":
+      return { kind: method.methodKind, method, call: answerOnce(app, method, handler, verifier) };
+    case "server_streaming":
+    case "bidi_streaming":
+      return { kind: method.methodKind, method, call: answerMany(app, method, handler, verifier) };
+  }
 }
 
-function bindStream(app: App, method: DescMethod, handler: ServerStream<DescMethod>, verifier: Verifier): StreamRpc {
-  return {
-    kind: "server_streaming",
-    method,
-    async *call(request, { headers, signal }) {
-      const context = contextFrom(headers.get("x-request-id"), headers.get("traceparent"));
+/** A request, or a stream of them. */
+type Asked = Message | AsyncIterable<Message>;
+
+function answerOnce(app: App, method: DescMethod, handler: AnyHandler, verifier: Verifier) {
+  const call = async (asked: Asked, context: CallContext) => {
+    const caller = await admit(verifier, method, context.headers);
+    return create(method.output, await handler(app, caller, checked(method, asked), context.signal, context));
+  };
+  return (asked: Asked, context: CallContext) => observed(app, method, context.headers, () => call(asked, context));
+}
+
+function answerMany(app: App, method: DescMethod, handler: AnyHandler, verifier: Verifier) {
+  return async function* (asked: Asked, context: CallContext): AsyncGenerator<Message> {
+    const trace = contextFrom(context.headers.get("x-request-id"), context.headers.get("traceparent"));
+    const within = <T>(work: () => T) => withContext(trace, work);
+    try {
+      const caller = await within(() => admit(verifier, method, context.headers));
+      const requests = within(() => checked(method, asked));
+      const stream = within(() => handler(app, caller, requests, context.signal, context)[Symbol.asyncIterator]());
       try {
-        const caller = await withContext(context, () => admit(verifier, method, request, headers));
-        const stream = withContext(context, () => handler(app, caller, request, signal)[Symbol.asyncIterator]());
         for (;;) {
-          const next = await withContext(context, () => stream.next());
+          const next = await within(() => stream.next());
           if (next.done) return;
-          yield create(method.output, next.value as never);
+          yield create(method.output, next.value);
         }
-      } catch (error) {
-        throw withContext(context, () => opaque(app.log, method, error));
+      } finally {
+        // Who stops listening ends the handler, where it stands.
+        await within(() => stream.return?.());
       }
-    },
+    } catch (error) {
+      throw within(() => opaque(app.log, method, error));
+    }
   };
 }
 
-/** Who may not come in does not learn whether the request was well-formed. */
-async function admit(verifier: Verifier, method: DescMethod, request: Message, headers: Headers): Promise<Caller> {
+/** Comes before `checked`: who may not come in does not learn whether the request was well-formed. */
+async function admit(verifier: Verifier, method: DescMethod, headers: Headers): Promise<Caller> {
   const caller = await identify(verifier, method, headers, headers.get(ADDRESS_HEADER) ?? "");
   authorize(caller);
-  validate(method, request);
   return caller;
+}
+
+/** What was asked, found valid; of a stream each message when it comes. */
+function checked(method: DescMethod, asked: Asked): Asked {
+  if (Symbol.asyncIterator in asked) return eachChecked(method, asked);
+  validate(method, asked);
+  return asked;
+}
+
+async function* eachChecked(method: DescMethod, requests: AsyncIterable<Message>): AsyncIterable<Message> {
+  for await (const request of requests) {
+    validate(method, request);
+    yield request;
+  }
 }
 
 /** Refuses a request that breaks the rules of its proto, field by field, or that holds what PostgreSQL's text cannot. */
@@ -175,24 +199,23 @@ function opaque(log: Log, method: DescMethod, error: unknown): ConnectError {
   }
   log.error("rpc.failed", error, { rpc: method.name });
   // A database that cannot be asked is an answer of its own: come back.
-  if (isOutage(error))
-    return refused(Code.Unavailable, "UNAVAILABLE", "a part of the platform cannot be reached right now", RETRY_MS);
-  return refused(
-    Code.Internal,
-    "INTERNAL",
-    `something went wrong here; trace ${currentContext()?.traceId ?? "unknown"}`,
-  );
+  const answer = isOutage(error)
+    ? refused(Code.Unavailable, "UNAVAILABLE", "a part of the platform cannot be reached right now", RETRY_MS)
+    : refused(Code.Internal, "INTERNAL", `something went wrong here; trace ${currentContext()?.traceId ?? "unknown"}`);
+  answer.cause = error; // It stays in the process: no wire sends it.
+  return answer;
 }
 
-/** Registers RPCs with a Connect router: for streams, gRPC, gRPC-Web and calls in the same process. */
+/** Registers RPCs with a Connect router: for streams, gRPC, gRPC-Web and calls in the same process. What is not registered is not there. */
 export function route(router: ConnectRouter, rpcs: Rpc[]): void {
-  const context = ({ requestHeader, signal }: HandlerContext): CallContext => ({ headers: requestHeader, signal });
-  for (const [service, group] of Map.groupBy(rpcs, (rpc) => rpc.method.parent) as Map<DescService, Rpc[]>) {
-    const handlers = group.map((rpc) => [
-      rpc.method.localName,
-      (request: Message, ctx: HandlerContext) => rpc.call(request, context(ctx)),
-    ]);
-    // Each handler answers its method's output: bindRpcs created it from the method's descriptor.
-    router.service(service, Object.fromEntries(handlers) as never);
+  for (const rpc of rpcs) {
+    // The router asks with what the method's kind takes, and each kind answers its method's output: bindRpcs created it from the descriptor.
+    const implementation = (asked: never, { requestHeader, signal, responseHeader, responseTrailer }: HandlerContext) =>
+      rpc.call(asked, {
+        headers: requestHeader,
+        signal,
+        answer: { headers: responseHeader, trailers: responseTrailer },
+      });
+    router.rpc(rpc.method, implementation as never);
   }
 }

@@ -3,6 +3,7 @@ import type { Body, Fact, Job } from "../api/messages.ts";
 import { inContextOf } from "../telemetry/context.ts";
 import type { App, Tx } from "./app.ts";
 import type { Caller } from "./caller.ts";
+import type { CallContext } from "./rpc.ts";
 
 /** A service is a list of handlers: RPCs it answers, facts it hears, jobs it does. */
 export interface Service<Config = unknown> {
@@ -25,26 +26,36 @@ export function service<Config>(definition: Service<Config>): Service {
 // biome-ignore lint/suspicious/noExplicitAny: handlers of all services lie in one list; each was checked where it was declared.
 type Anything = any;
 
-export type Unary<M extends DescMethod, Config = Anything> = (
+type Asked<M extends DescMethod> = M["methodKind"] extends "client_streaming" | "bidi_streaming"
+  ? AsyncIterable<MessageShape<M["input"]>>
+  : MessageShape<M["input"]>;
+
+type Answered<M extends DescMethod> = M["methodKind"] extends "server_streaming" | "bidi_streaming"
+  ? AsyncIterable<MessageInitShape<M["output"]>>
+  : Promise<MessageInitShape<M["output"]>>;
+
+/** Answers an RPC. `signal` ends with the call; what few handlers need of its headers is in `context`. */
+export type Handler<M extends DescMethod, Config = Anything> = (
   app: App<Config>,
   caller: Caller,
-  req: MessageShape<M["input"]>,
+  req: Asked<M>,
   signal: AbortSignal,
-) => Promise<MessageInitShape<M["output"]>>;
+  context: CallContext,
+) => Answered<M>;
 
-export type ServerStream<M extends DescMethod, Config = Anything> = (
-  app: App<Config>,
+/** A handler whose method has been forgotten. */
+export type AnyHandler = (
+  app: App<Anything>,
   caller: Caller,
-  req: MessageShape<M["input"]>,
+  req: Anything,
   signal: AbortSignal,
-) => AsyncIterable<MessageInitShape<M["output"]>>;
-
-type Handler<M extends DescMethod> = M["methodKind"] extends "server_streaming" ? ServerStream<M> : Unary<M>;
+  context: CallContext,
+) => Anything;
 
 export interface Answers {
   service: DescService;
   /** By local method name, such as placeOrder. */
-  handlers: Record<string, Unary<DescMethod> | ServerStream<DescMethod>>;
+  handlers: Record<string, AnyHandler>;
 }
 
 export function answers<S extends DescService>(

@@ -1,24 +1,26 @@
 // Started by connectconformance, once per server configuration: one length-prefixed request on stdin, one answer on stdout.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { createLog, jsonLine } from "../../packages/telemetry/log.ts";
+import { openEdge } from "./edge.ts";
 import { Protocol } from "./gen/connectrpc/conformance/v1/config_pb.ts";
 import {
   ServerCompatRequestSchema,
   ServerCompatResponseSchema,
 } from "./gen/connectrpc/conformance/v1/server_compat_pb.ts";
-import { mount } from "./mount.ts";
-import { conformanceRoutes, registry } from "./service.ts";
+import { conformance, registry } from "./service.ts";
 
-const READ_MAX_BYTES = 4 * 1024 * 1024;
 const LENGTH_BYTES = 4;
 
 const req = fromBinary(ServerCompatRequestSchema, await readMessage());
 if (req.useTls) throw new Error("expected a configuration without TLS, found one with it");
-const port = await mount(conformanceRoutes, {
-  grpc: req.protocol === Protocol.GRPC,
-  readMaxBytes: req.messageReceiveLimit || READ_MAX_BYTES,
+const reading = {
   jsonOptions: { registry },
-});
-writeMessage(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseSchema, { host: "127.0.0.1", port })));
+  ...(req.messageReceiveLimit && { readMaxBytes: req.messageReceiveLimit }),
+};
+const log = createLog((line) => line.level === "info" || process.stderr.write(jsonLine(line)));
+const { port, grpcPort } = await openEdge(conformance, reading, log).listen();
+const answer = { host: "127.0.0.1", port: req.protocol === Protocol.GRPC ? grpcPort : port };
+writeMessage(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseSchema, answer)));
 process.on("SIGTERM", () => process.exit(0));
 
 async function readMessage(): Promise<Uint8Array> {

@@ -1,7 +1,12 @@
 // The service that the conformance suite calls: it answers what the request tells it to answer, and repeats what it saw.
 import { create, createRegistry, type DescMessage, type Message, type MessageShape } from "@bufbuild/protobuf";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
-import { ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
+import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
+import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
+import type { CallContext } from "../../packages/service/rpc.ts";
+import type { Answers } from "../../packages/service/service.ts";
+import { forAnyone } from "./edge.ts";
 import { file_connectrpc_conformance_v1_config } from "./gen/connectrpc/conformance/v1/config_pb.ts";
 import {
   type BidiStreamRequest,
@@ -12,11 +17,14 @@ import {
   type Error as ErrorDefinition,
   file_connectrpc_conformance_v1_service,
   type Header,
+  type IdempotentUnaryRequest,
   IdempotentUnaryRequestSchema,
   type ConformancePayload_RequestInfo as RequestInfo,
   ConformancePayload_RequestInfoSchema as RequestInfoSchema,
+  type ServerStreamRequest,
   ServerStreamRequestSchema,
   type StreamResponseDefinition,
+  type UnaryRequest,
   UnaryRequestSchema,
   type UnaryResponseDefinition,
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
@@ -24,87 +32,91 @@ import {
 /** JSON requests carry google.protobuf.Any of these. */
 export const registry = createRegistry(file_connectrpc_conformance_v1_config, file_connectrpc_conformance_v1_service);
 
-export function conformanceRoutes(router: ConnectRouter): void {
-  router.service(ConformanceService, {
-    unary: (req, ctx) => answer(ctx, req.responseDefinition, [pack(UnaryRequestSchema, req)]),
-    idempotentUnary: (req, ctx) => answer(ctx, req.responseDefinition, [pack(IdempotentUnaryRequestSchema, req)]),
-    clientStream,
-    serverStream: (req, ctx) => stream(ctx, req.responseDefinition, [pack(ServerStreamRequestSchema, req)]),
-    bidiStream,
-    // `unimplemented` is left out: the suite wants the framework's own answer.
-  });
-}
+/** The suite's service as one of ours, for anyone. `Unimplemented` is left out: the suite wants the edge's own answer. */
+export const conformance: Answers = {
+  service: forAnyone(ConformanceService, ["Unimplemented"]),
+  handlers: {
+    unary: (_, __, req: UnaryRequest, ___, call) =>
+      answer(call, req.responseDefinition, [pack(UnaryRequestSchema, req)]),
+    idempotentUnary: (_, __, req: IdempotentUnaryRequest, ___, call) =>
+      answer(call, req.responseDefinition, [pack(IdempotentUnaryRequestSchema, req)]),
+    clientStream: (_, __, reqs, ___, call) => clientStream(reqs, call),
+    serverStream: (_, __, req: ServerStreamRequest, ___, call) =>
+      stream(call, req.responseDefinition, [pack(ServerStreamRequestSchema, req)]),
+    bidiStream: (_, __, reqs, ___, call) => bidiStream(reqs, call),
+  },
+};
 
-async function clientStream(reqs: AsyncIterable<ClientStreamRequest>, ctx: HandlerContext) {
+async function clientStream(reqs: AsyncIterable<ClientStreamRequest>, call: CallContext) {
   const seen: Any[] = [];
   let definition: UnaryResponseDefinition | undefined;
   for await (const req of reqs) {
     if (seen.length === 0) definition = req.responseDefinition;
     seen.push(pack(ClientStreamRequestSchema, req));
   }
-  return answer(ctx, definition, seen);
+  return answer(call, definition, seen);
 }
 
-async function* bidiStream(reqs: AsyncIterable<BidiStreamRequest>, ctx: HandlerContext) {
+async function* bidiStream(reqs: AsyncIterable<BidiStreamRequest>, call: CallContext) {
   let seen: Any[] = [];
   let definition: StreamResponseDefinition | undefined;
   let first = true;
   let sent = 0;
   for await (const req of reqs) {
-    if (first) definition = begin(ctx, req.responseDefinition);
+    if (first) definition = begin(call, req.responseDefinition);
     first = false;
     seen.push(pack(BidiStreamRequestSchema, req));
     if (!req.fullDuplex && sent === 0) continue;
     const data = definition?.responseData[sent];
     if (data === undefined) break;
     await delay(definition?.responseDelayMs);
-    yield { payload: { data, requestInfo: sent === 0 ? requestInfo(ctx, seen) : { requests: seen } } };
+    yield { payload: { data, requestInfo: sent === 0 ? requestInfo(call, seen) : { requests: seen } } };
     sent++;
     seen = [];
     // The client may wait for our end before it ends its own side.
     if (sent === definition?.responseData.length && definition.error === undefined) break;
   }
-  yield* send(ctx, definition, seen, sent);
+  yield* send(call, definition, seen, sent);
 }
 
-async function answer(ctx: HandlerContext, definition: UnaryResponseDefinition | undefined, requests: Any[]) {
-  const info = requestInfo(ctx, requests);
-  append(ctx.responseHeader, definition?.responseHeaders);
-  append(ctx.responseTrailer, definition?.responseTrailers);
+async function answer(call: CallContext, definition: UnaryResponseDefinition | undefined, requests: Any[]) {
+  const info = requestInfo(call, requests);
+  append(call.answer?.headers, definition?.responseHeaders);
+  append(call.answer?.trailers, definition?.responseTrailers);
   await delay(definition?.responseDelayMs);
   const response = definition?.response;
   if (response?.case === "error") throw refusal(response.value, info);
   return { payload: { requestInfo: info, ...(response?.case === "responseData" && { data: response.value }) } };
 }
 
-async function* stream(ctx: HandlerContext, definition: StreamResponseDefinition | undefined, requests: Any[]) {
-  yield* send(ctx, begin(ctx, definition), requests, 0);
+async function* stream(call: CallContext, definition: StreamResponseDefinition | undefined, requests: Any[]) {
+  yield* send(call, begin(call, definition), requests, 0);
 }
 
-function begin(ctx: HandlerContext, definition: StreamResponseDefinition | undefined) {
-  append(ctx.responseHeader, definition?.responseHeaders);
-  append(ctx.responseTrailer, definition?.responseTrailers);
+function begin(call: CallContext, definition: StreamResponseDefinition | undefined) {
+  append(call.answer?.headers, definition?.responseHeaders);
+  append(call.answer?.trailers, definition?.responseTrailers);
   return definition;
 }
 
-async function* send(ctx: HandlerContext, definition: StreamResponseDefinition | undefined, seen: Any[], from: number) {
+async function* send(call: CallContext, definition: StreamResponseDefinition | undefined, seen: Any[], from: number) {
   for (const [at, data] of (definition?.responseData ?? []).entries()) {
     if (at < from) continue;
     await delay(definition?.responseDelayMs);
-    yield { payload: at === 0 ? { data, requestInfo: requestInfo(ctx, seen) } : { data } };
+    yield { payload: at === 0 ? { data, requestInfo: requestInfo(call, seen) } : { data } };
   }
   const nothingSent = from === 0 && definition?.responseData.length === 0;
-  if (definition?.error) throw refusal(definition.error, nothingSent ? requestInfo(ctx, seen) : undefined);
+  if (definition?.error) throw refusal(definition.error, nothingSent ? requestInfo(call, seen) : undefined);
 }
 
-function requestInfo(ctx: HandlerContext, requests: Any[]): RequestInfo {
-  const timeoutMs = ctx.timeoutMs();
-  const query = ctx.requestMethod === "GET" ? new URL(ctx.url).searchParams : undefined;
+function requestInfo({ headers }: CallContext, requests: Any[]): RequestInfo {
+  const { timeoutMs } = headers.has("grpc-timeout")
+    ? parseGrpcTimeout(headers.get("grpc-timeout"), Number.MAX_SAFE_INTEGER)
+    : parseConnectTimeout(headers.get("connect-timeout-ms"), Number.MAX_SAFE_INTEGER);
   return create(RequestInfoSchema, {
-    requestHeaders: Array.from(ctx.requestHeader, ([name, value]) => ({ name, value: [value] })),
+    requestHeaders: Array.from(headers, ([name, value]) => ({ name, value: [value] })),
     requests,
     ...(timeoutMs !== undefined && { timeoutMs: BigInt(Math.round(timeoutMs)) }),
-    ...(query && { connectGetInfo: { queryParams: Array.from(query, ([name, value]) => ({ name, value: [value] })) } }),
   });
 }
 
@@ -115,8 +127,8 @@ function refusal(definition: ErrorDefinition, info: RequestInfo | undefined): Co
   return error;
 }
 
-function append(headers: Headers, added: Header[] = []): void {
-  for (const { name, value } of added) for (const one of value) headers.append(name, one);
+function append(headers: Headers | undefined, added: Header[] = []): void {
+  for (const { name, value } of added) for (const one of value) headers?.append(name, one);
 }
 
 function pack<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc> & Message): Any {

@@ -1,9 +1,10 @@
+import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { bearer } from "../../packages/service/caller.ts";
 import { type Clock, sleep } from "../../packages/service/clock.ts";
 import { refused } from "../../packages/service/errors.ts";
 import { unlessAborted } from "../../packages/service/http.ts";
-import type { Rpc, StreamRpc, UnaryRpc } from "../../packages/service/rpc.ts";
+import type { CallContext, ClientStreamRpc, Rpc, UnaryRpc } from "../../packages/service/rpc.ts";
 import { unauthenticated, type Verifier } from "../../packages/service/tokens.ts";
 
 export const UNARY_MS_MAX = 10_000;
@@ -18,13 +19,25 @@ export interface BoundPorts {
 /** RPCs that end: a unary call after ten seconds at most, a stream with its client or its token. */
 export function createBounds(ports: BoundPorts): (rpc: Rpc) => Rpc {
   const deadlines = createDeadlines(ports.unaryMsMax ?? UNARY_MS_MAX);
-  return (rpc) => (rpc.kind === "unary" ? boundedUnary(rpc, deadlines) : boundedStream(rpc, ports));
+  return (rpc) => {
+    switch (rpc.kind) {
+      case "unary":
+        return boundedUnary(rpc, deadlines);
+      case "client_streaming":
+        return boundedUpload(rpc, ports);
+      case "server_streaming":
+        return { ...rpc, call: boundedStream(rpc.call, ports) };
+      case "bidi_streaming":
+        return { ...rpc, call: boundedStream(rpc.call, ports) };
+    }
+  };
 }
 
 function boundedUnary(rpc: UnaryRpc, deadlines: Deadlines): UnaryRpc {
   return {
     ...rpc,
-    async call(request, { headers, signal }) {
+    async call(request, context) {
+      const { signal } = context;
       const over = new AbortController();
       const ended = Promise.withResolvers<never>();
       const end = (reason: unknown) => {
@@ -35,7 +48,7 @@ function boundedUnary(rpc: UnaryRpc, deadlines: Deadlines): UnaryRpc {
       signal.addEventListener("abort", () => end(signal.reason), { once: true });
       const done = deadlines.begin((ms) => end(late(rpc, ms)));
       try {
-        return await Promise.race([rpc.call(request, { headers, signal: over.signal }), ended.promise]);
+        return await Promise.race([rpc.call(request, { ...context, signal: over.signal }), ended.promise]);
       } finally {
         done();
       }
@@ -78,33 +91,57 @@ function createDeadlines(msMax: number): Deadlines {
   };
 }
 
-function boundedStream(rpc: StreamRpc, { verifier, clock }: BoundPorts): StreamRpc {
+function boundedUpload(rpc: ClientStreamRpc, ports: BoundPorts): ClientStreamRpc {
   return {
     ...rpc,
-    async *call(request, { headers, signal }) {
-      const over = linked(signal);
-      const token = bearer(headers);
-      if (token) {
-        const { expiresAt } = await verifier.verify(token);
-        const ended = () => unauthenticated("the access token has ended during the stream: refresh it and call again");
-        void clock.until(expiresAt, over.signal).then(() => over.abort(ended()));
-      }
-      const items = rpc.call(request, { headers, signal: over.signal })[Symbol.asyncIterator]();
+    async call(requests, context) {
+      const over = await untilTokenEnds(context, ports);
       try {
-        for (;;) {
-          const next = await unlessAborted(over.signal, items.next());
-          if (next.done) return;
-          yield next.value;
-        }
-      } catch (error) {
-        // A client that is gone needs no error; the server's going down and the token's end are told.
-        if (signal.aborted && !(error instanceof ConnectError)) return;
-        throw error;
+        return await unlessAborted(over.signal, rpc.call(requests, { ...context, signal: over.signal }));
       } finally {
         over.abort();
       }
     },
   };
+}
+
+type Stream<Asked> = (asked: Asked, context: CallContext) => AsyncIterable<Message>;
+
+function boundedStream<Asked>(call: Stream<Asked>, ports: BoundPorts): Stream<Asked> {
+  return async function* (asked, context) {
+    const over = await untilTokenEnds(context, ports);
+    const items = call(asked, { ...context, signal: over.signal })[Symbol.asyncIterator]();
+    let waiting = false;
+    try {
+      for (;;) {
+        waiting = true;
+        const next = await unlessAborted(over.signal, items.next());
+        waiting = false;
+        if (next.done) return;
+        yield next.value;
+      }
+    } catch (error) {
+      // A client that is gone needs no error; the server's going down and the token's end are told.
+      if (context.signal.aborted && !(error instanceof ConnectError)) return;
+      throw error;
+    } finally {
+      over.abort();
+      // One that is at work hears it by its signal.
+      if (!waiting) await items.return?.();
+    }
+  };
+}
+
+/** Aborts with the call, and when the token it came with ends. */
+async function untilTokenEnds({ headers, signal }: CallContext, { verifier, clock }: BoundPorts) {
+  const over = linked(signal);
+  const token = bearer(headers);
+  if (token) {
+    const { expiresAt } = await verifier.verify(token);
+    const ended = () => unauthenticated("the access token has ended during the stream: refresh it and call again");
+    void clock.until(expiresAt, over.signal).then(() => over.abort(ended()));
+  }
+  return over;
 }
 
 /** A controller that also aborts with `signal`. */

@@ -54,9 +54,10 @@ function operation(route: Route, routes: Route[]): Json {
   const rest = method.input.fields.filter((field) => !inPath.includes(field));
   const takesKey = rest.some((field) => field.name === "request_id");
   const nth = routes.filter(({ rpc }) => rpc.method === method).indexOf(route);
+  const id = `${method.parent.name}_${method.name}`;
   const output = { $ref: `#/components/schemas/${method.output.typeName}` };
   return {
-    operationId: nth > 0 ? `${method.name}_${nth + 1}` : method.name,
+    operationId: nth > 0 ? `${id}_${nth + 1}` : id,
     summary: words(method.name),
     description: `${method.parent.typeName}.${method.name}, for ${AUDIENCE[rule]}.`,
     tags: [tagOf(route)],

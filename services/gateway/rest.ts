@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { compressionNegotiate } from "@connectrpc/connect/protocol";
 import { sleep } from "../../packages/service/clock.ts";
 import { ACCEPT_COMPRESSION } from "../../packages/service/http.ts";
-import type { StreamRpc } from "../../packages/service/rpc.ts";
+import type { ServerStreamRpc } from "../../packages/service/rpc.ts";
 import type { Context } from "../../packages/telemetry/context.ts";
 import type { Log } from "../../packages/telemetry/log.ts";
 import type { Limit } from "./limits.ts";
@@ -51,13 +51,18 @@ async function answer(match: Match, req: Request, context: Context, ports: RestP
     await ports.limit(rpc.method, req.headers, headers);
     const request = await readRequest(match, req);
     if (rpc.kind === "server_streaming") return await streamed(rpc, request, req, context, headers, ports);
-    const reply = await rpc.call(request, { headers: req.headers, signal: req.signal });
+    const reply = await rpc.call(request, { headers: req.headers, signal: req.signal, answer: answerOf(headers) });
     return await written(toJsonString(rpc.method.output, reply, JSON_OPTIONS), req, headers);
   } catch (error) {
     if (!(error instanceof ConnectError) && !req.signal.aborted)
       ports.log.error("rest.failed", error, { rpc: rpc.method.name });
     return problemResponse(asConnectError(error, context), context, { ...statusOf(error), headers });
   }
+}
+
+/** REST has no place for trailers. */
+function answerOf(headers: Headers) {
+  return { headers, trailers: new Headers() };
 }
 
 async function written(json: string, req: Request, headers: Headers): Promise<Response> {
@@ -78,7 +83,7 @@ async function written(json: string, req: Request, headers: Headers): Promise<Re
 
 /** One message a line. A refusal at the start is a problem of its own; a later one is the last line. */
 async function streamed(
-  rpc: StreamRpc,
+  rpc: ServerStreamRpc,
   request: Message,
   req: Request,
   context: Context,
@@ -88,7 +93,7 @@ async function streamed(
   ports.onStream(req);
   const gone = new AbortController();
   const signal = AbortSignal.any([req.signal, ports.shutdown, gone.signal]);
-  const items = rpc.call(request, { headers: req.headers, signal })[Symbol.asyncIterator]();
+  const items = rpc.call(request, { headers: req.headers, signal, answer: answerOf(headers) })[Symbol.asyncIterator]();
   let next: Promise<IteratorResult<Message>> | undefined = items.next();
   await Promise.race([next, sleep(REFUSED_WITHIN_MS, signal)]);
 

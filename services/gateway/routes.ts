@@ -1,11 +1,14 @@
 import { type DescField, getOption, hasOption } from "@bufbuild/protobuf";
 import { http } from "../../packages/api/gen/google/api/annotations_pb.ts";
 import type { HttpRule } from "../../packages/api/gen/google/api/http_pb.ts";
-import type { Rpc } from "../../packages/service/rpc.ts";
+import type { Rpc, ServerStreamRpc, UnaryRpc } from "../../packages/service/rpc.ts";
+
+/** What has one request, and so a form in REST. */
+export type RestRpc = UnaryRpc | ServerStreamRpc;
 
 /** One way to call an RPC by REST, from its google.api.http annotation. */
 export interface Route {
-  rpc: Rpc;
+  rpc: RestRpc;
   httpMethod: string;
   /** As in the annotation, such as /v1/orders/{order_id}:cancel. */
   template: string;
@@ -61,28 +64,35 @@ export function createRoutes(rpcs: Rpc[]): RouteTable {
 
 function routesOf(rpc: Rpc): Route[] {
   if (!hasOption(rpc.method, http)) return [];
+  if (rpc.kind === "client_streaming" || rpc.kind === "bidi_streaming")
+    throw odd(rpc, "a stream of requests has no form in REST, so it takes no google.api.http annotation");
   const rule = getOption(rpc.method, http);
   return [rule, ...rule.additionalBindings].map((each) => routeOf(rpc, each));
 }
 
-function routeOf(rpc: Rpc, rule: HttpRule): Route {
+function routeOf(rpc: RestRpc, rule: HttpRule): Route {
   const { case: method, value: template } = rule.pattern;
-  const odd = (what: string) => new Error(`${rpc.method.parent.typeName}.${rpc.method.name}: ${what}`);
-  if (method === undefined || method === "custom") throw odd("its google.api.http annotation names no HTTP method");
-  if ((rule.body !== "" && rule.body !== "*") || rule.responseBody !== "") throw odd('only body: "*" is supported');
+  if (method === undefined || method === "custom")
+    throw odd(rpc, "its google.api.http annotation names no HTTP method");
+  if ((rule.body !== "" && rule.body !== "*") || rule.responseBody !== "")
+    throw odd(rpc, 'only body: "*" is supported');
   const parsed = /^\/([^:]+)(?::(\w+))?$/.exec(template);
-  if (!parsed) throw odd(`the path ${template} is not supported`);
+  if (!parsed) throw odd(rpc, `the path ${template} is not supported`);
   const segments = (parsed[1] ?? "").split("/").map((part): Segment => {
     const name = /^\{(\w+)\}$/.exec(part)?.[1];
     if (name === undefined) {
-      if (/[{}*]/.test(part)) throw odd(`the path ${template} is not supported`);
+      if (/[{}*]/.test(part)) throw odd(rpc, `the path ${template} is not supported`);
       return { literal: part };
     }
     const field = rpc.method.input.fields.find((each) => each.name === name && each.fieldKind === "scalar");
-    if (!field) throw odd(`the path ${template} names ${name}, which is no single value of the request`);
+    if (!field) throw odd(rpc, `the path ${template} names ${name}, which is no single value of the request`);
     return { field };
   });
   return { rpc, httpMethod: method.toUpperCase(), template, segments, verb: parsed[2] ?? "", body: rule.body === "*" };
+}
+
+function odd({ method }: Rpc, what: string): Error {
+  return new Error(`${method.parent.typeName}.${method.name}: ${what}`);
 }
 
 function literals({ segments }: Route): number {

@@ -1,0 +1,92 @@
+import { describe, expect, test } from "bun:test";
+import { create, type Message } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { drivenClock } from "../../packages/service/clock.ts";
+import type { CallContext, Rpc } from "../../packages/service/rpc.ts";
+import { ACCESS_TOKEN_MS, type Verifier } from "../../packages/service/tokens.ts";
+import { describeService } from "../../tests/fake-service.ts";
+import { createBounds } from "./bounds.ts";
+
+const KINDS = ["server_streaming", "client_streaming", "bidi_streaming"] as const;
+const [method] = describeService([{ name: "Take" }]).methods;
+if (!method) throw new Error("expected the method just described");
+const message = create(method.input);
+
+/** An RPC that answers once it is told to stop, behind the bounds of the edge. */
+function lasting(kind: (typeof KINDS)[number]) {
+  const begun = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<void>();
+  async function last({ signal }: CallContext): Promise<Message> {
+    begun.resolve();
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    told.resolve();
+    return message;
+  }
+  async function* items(_: unknown, context: CallContext) {
+    yield await last(context);
+  }
+  const call = kind === "client_streaming" ? (_: unknown, context: CallContext) => last(context) : items;
+  const clock = drivenClock(new Date("2026-01-05T08:00:00Z"));
+  const expiresAt = new Date(clock.now().getTime() + ACCESS_TOKEN_MS);
+  const verifier: Verifier = { verify: async () => ({ userId: "ann", roles: [], expiresAt }) };
+  const rpc = createBounds({ verifier, clock })({ kind, method, call } as Rpc); // The call is of its kind.
+  return { rpc, clock, begun: begun.promise, told: told.promise };
+}
+
+/** Calls with a token, and takes what is answered to its end. */
+async function called(rpc: Rpc, signal = new AbortController().signal): Promise<unknown> {
+  const context = { headers: new Headers({ authorization: "Bearer good" }), signal };
+  const answered = rpc.call(message as never, context); // None of these reads what it is asked.
+  return Symbol.asyncIterator in answered ? Array.fromAsync(answered) : answered;
+}
+
+for (const kind of KINDS) {
+  describe(`a ${kind.replace("_", " ")} call`, () => {
+    test("ends with its token, and is told", async () => {
+      const { rpc, clock, begun, told } = lasting(kind);
+      const ended = called(rpc).then(() => undefined, ConnectError.from);
+      await begun;
+      clock.advance(ACCESS_TOKEN_MS - 1);
+      await new Promise(setImmediate);
+      expect(Bun.peek.status(ended)).toBe("pending");
+      clock.advance(1);
+      expect(await ended).toMatchObject({
+        code: Code.Unauthenticated,
+        rawMessage: "the access token has ended during the stream: refresh it and call again",
+      });
+      await told;
+    });
+
+    test("ends with its client, and is told", async () => {
+      const { rpc, begun, told } = lasting(kind);
+      const client = new AbortController();
+      const ended = called(rpc, client.signal).catch(() => "cut");
+      await begun;
+      client.abort();
+      // Of a stream of answers what has come by then is all there is.
+      expect(await ended).toEqual(kind === "client_streaming" ? "cut" : []);
+      await told;
+    });
+  });
+}
+
+test("who stops listening ends the stream behind the bounds where it stands", async () => {
+  let ended = false;
+  const call = async function* () {
+    try {
+      yield message;
+      yield message;
+    } finally {
+      ended = true;
+    }
+  };
+  const verifier: Verifier = { verify: () => Promise.reject(new Error("not asked")) };
+  const clock = drivenClock(new Date("2026-01-05T08:00:00Z"));
+  const rpc = createBounds({ verifier, clock })({ kind: "server_streaming", method, call });
+  if (rpc.kind !== "server_streaming") throw new Error(`expected a stream, found ${rpc.kind}`);
+  for await (const item of rpc.call(message, { headers: new Headers(), signal: new AbortController().signal })) {
+    expect(item).toBe(message);
+    break;
+  }
+  expect(ended).toBe(true);
+});
