@@ -46,6 +46,29 @@ const GROUPS: Record<string, Variable[]> = {
       meaning: "how facts leave the outbox: `poll`, or `wal` for logical replication (wants `wal_level=logical`)",
     },
   ],
+  "Services apart": [
+    {
+      name: "CLUSTER_SECRET",
+      unset: "made once, kept in `DATA_DIR`",
+      meaning:
+        "shared by all services, not by the gateway: their database passwords and the key of their own tokens follow from it; at least 32 characters",
+    },
+    {
+      name: "<SERVICE>_URL",
+      unset: "`http://<service>:8080`",
+      meaning: "where a service answers that runs in another process, such as `ORDER_URL`",
+    },
+    {
+      name: "<SERVICE>_DATABASE_URL",
+      unset: "a database on the server of `DATABASE_URL`",
+      meaning: "a database that is there already, such as `ORDER_DATABASE_URL`; its user owns it",
+    },
+    {
+      name: "TIME_SCALE_SINCE",
+      unset: "wanted where `TIME_SCALE` is not 1",
+      meaning: "when business time and real time were one, such as `2026-01-31T08:00:00Z`: the same in every process",
+    },
+  ],
   "Who may come in": [
     { name: "ADMIN_EMAIL", unset: "`admin@bodega.test`", meaning: "the first start makes this admin" },
     {
@@ -93,7 +116,9 @@ const GROUPS: Record<string, Variable[]> = {
 };
 
 export async function configurationPage(): Promise<string> {
-  const told = Object.values(GROUPS).flatMap((group) => group.map(({ name }) => name));
+  const names = Object.values(GROUPS).flatMap((group) => group.map(({ name }) => name));
+  // A name that is put together from a service's is not in the code as it is here.
+  const told = names.filter((name) => !name.startsWith("<"));
   const missing = differences(told, await readInCode());
   if (missing.length > 0) throw new Error(missing.join("\n"));
   const tables = Object.entries(GROUPS).map(
@@ -102,7 +127,7 @@ export async function configurationPage(): Promise<string> {
   );
   return `# Configuration
 
-All of it is environment variables, read in \`services/main.ts\` and nowhere below. A value that makes no sense stops the start with
+All of it is environment variables, read at the start and nowhere below. A value that makes no sense stops the start with
 a sentence that names the variable. \`DATABASE_REPLICA_URLS\` and \`STRIPE_…\` belong to
 adapters that this version does not have yet: it refuses to start with them rather than ignore them.
 
@@ -122,7 +147,9 @@ export function differences(told: string[], read: string[]): string[] {
 
 /** Names as the code reads them from `env`; what it refuses in a list of names is not read. */
 async function readInCode(): Promise<string[]> {
-  const files = (await ownFiles()).filter(({ path }) => isProduct(path) && /(config|main)\.ts$/.test(path));
+  const files = (await ownFiles()).filter(
+    ({ path }) => isProduct(path) && /(config|main|settings|start)\.ts$/.test(path),
+  );
   return namesIn(files.map(({ text }) => text).join("\n"));
 }
 

@@ -50,7 +50,7 @@ async function startAll(settings: Settings, env: Environment, log: Log, stops: S
   const adminPassword = env["ADMIN_PASSWORD"] || secrets.adminPassword;
   const base = foundation(settings, anchor, log, stops);
   const services = await load(settings.services, { ...env, ADMIN_PASSWORD: adminPassword });
-  const platform = await platformOn(base, { services, databaseUrl, secret: secrets.database });
+  const platform = await platformOn(base, { services, databaseUrl, secret: settings.secret || secrets.database });
   const catcher = await catcherOf(base, platform);
   const pages = pagesOf(platform)["payment"];
   const listening = await openEdge(base, { ...platform, ...(pages && { pages }) });

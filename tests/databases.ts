@@ -17,3 +17,19 @@ export async function testDatabase(migrations?: URL): Promise<{ database: Databa
 export function brokerDatabase() {
   return testDatabase(new URL("../packages/events/migrations/", import.meta.url));
 }
+
+export async function dropDatabases(url: string, prefix: string) {
+  const admin = openDatabase(url, "cleanup");
+  const slots = await admin.sql<
+    { slot_name: string }[]
+  >`select slot_name from pg_replication_slots where database like ${`${prefix}_%`}`;
+  for (const { slot_name } of slots) await admin.sql`select pg_drop_replication_slot(${slot_name})`;
+  const rows = await admin.sql<
+    { datname: string }[]
+  >`select datname from pg_database where datname like ${`${prefix}_%`}`;
+  for (const { datname } of rows) {
+    await admin.sql.unsafe(`drop database ${datname} with (force)`);
+    await admin.sql.unsafe(`drop role ${datname}`);
+  }
+  await admin.close();
+}

@@ -13,6 +13,7 @@ import { createLog, jsonLine, type Line } from "../packages/telemetry/log.ts";
 import { createMetrics } from "../packages/telemetry/metrics.ts";
 import { loadServices, SERVICE_NAMES } from "../services/all.ts";
 import { type Platform, startPlatform } from "../services/platform.ts";
+import { dropDatabases } from "./databases.ts";
 import { testPostgres } from "./postgres.ts";
 
 export interface User {
@@ -183,20 +184,4 @@ async function nextRetry(services: Running[], clock: DrivenClock): Promise<numbe
   );
   const ms = Math.min(...dues) - clock.now().getTime();
   return ms <= RETRY_HORIZON_MS ? Math.max(ms, 1) : null;
-}
-
-async function dropDatabases(url: string, prefix: string) {
-  const admin = openDatabase(url, "cleanup");
-  const slots = await admin.sql<
-    { slot_name: string }[]
-  >`select slot_name from pg_replication_slots where database like ${`${prefix}_%`}`;
-  for (const { slot_name } of slots) await admin.sql`select pg_drop_replication_slot(${slot_name})`;
-  const rows = await admin.sql<
-    { datname: string }[]
-  >`select datname from pg_database where datname like ${`${prefix}_%`}`;
-  for (const { datname } of rows) {
-    await admin.sql.unsafe(`drop database ${datname} with (force)`);
-    await admin.sql.unsafe(`drop role ${datname}`);
-  }
-  await admin.close();
 }

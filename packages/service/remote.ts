@@ -1,19 +1,9 @@
 import type { DescMethod, DescMethodServerStreaming, DescMethodUnary, DescService, Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import { ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { sleep } from "./clock.ts";
-import { refused } from "./errors.ts";
+import { untilReached } from "./again.ts";
 import { ADDRESS_HEADER, type CallContext, type Rpc } from "./rpc.ts";
-
-/** For how long a call that reached nobody is tried again: longer than a process takes to come back. */
-const AGAIN_MS_MAX = 4_000;
-const AGAIN_MS_FIRST = 20;
-const AGAIN_MS_STEP_MAX = 250;
-/** What a caller beyond this platform is told. */
-const RETRY_MS = 1_000;
-/** Errors before anything was sent; after the others the call may have been done. */
-const NEVER_SENT = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ConnectionRefused", "FailedToOpenSocket"]);
 
 /**
  * How a service in another process is called: Connect over HTTP. A call that reached nobody is tried again for some seconds, so that a restart over there
@@ -29,39 +19,14 @@ export function remoteTransport(baseUrl: string): Transport {
   });
 }
 
-const again: Interceptor = (next) => async (req) => {
-  const giveUpAt = performance.now() + AGAIN_MS_MAX;
-  for (let pause = AGAIN_MS_FIRST; ; pause = Math.min(2 * pause, AGAIN_MS_STEP_MAX)) {
-    try {
-      return await next(req);
-    } catch (error) {
-      const broken = networkError(error);
-      if (!broken || req.signal.aborted) throw error;
-      const harmless =
-        NEVER_SENT.has(broken) ||
-        req.method.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN ||
-        (!req.stream && hasRequestId(req.message));
-      if (!harmless || performance.now() + pause > giveUpAt) throw unreachable(req.service, error);
-    }
-    await sleep(pause, req.signal);
-  }
+const again: Interceptor = (next) => (req) => {
+  const reads = req.method.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN;
+  const harmless = reads || (!req.stream && hasRequestId(req.message));
+  return untilReached(req.service.typeName, () => next(req), { harmless, signal: req.signal });
 };
-
-/** The runtime's code for what broke beneath HTTP; undefined when somebody answered. */
-function networkError(error: unknown): string | undefined {
-  const cause = error instanceof ConnectError ? error.cause : undefined;
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  return typeof code === "string" ? code : undefined;
-}
 
 function hasRequestId(message: Message): boolean {
   return "requestId" in message && typeof message.requestId === "string" && message.requestId !== "";
-}
-
-function unreachable({ typeName }: DescService, cause: unknown): ConnectError {
-  const error = refused(Code.Unavailable, "UNAVAILABLE", `${typeName} cannot be reached right now`, RETRY_MS);
-  error.cause = cause;
-  return error;
 }
 
 /** All that a service believes of a request besides its message. */

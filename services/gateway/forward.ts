@@ -1,25 +1,27 @@
-import { Code } from "@connectrpc/connect";
 import { Hono } from "hono";
-import { refused } from "../../packages/service/errors.ts";
+import { untilReached } from "../../packages/service/again.ts";
+import { contextFrom } from "../../packages/telemetry/context.ts";
+import { asConnectError, problemResponse } from "./problem.ts";
 
-const RETRY_MS = 1_000;
 /** What concerns one connection and not the message on it: RFC 9110 7.6.1. */
 const HOP_BY_HOP = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/** Pages and webhooks of another process, passed on byte for byte. Who gets no answer is told to come back. */
+/** Pages and webhooks of another process, passed on byte for byte: a form or a webhook that comes twice does no harm. */
 export function forwardPages(base: string, paths: string[]): Hono {
   const pages = new Hono();
   for (const path of paths) {
     pages.on(["GET", "POST"], path, async ({ req }) => {
-      const body = req.method === "GET" ? null : await req.arrayBuffer();
-      const headers = endToEnd(req.raw.headers);
-      const sent: RequestInit = { method: req.method, headers, body, redirect: "manual" };
-      const answer = await fetch(`${base}${req.path}`, { ...sent, decompress: false } as RequestInit);
+      const { method, headers, signal } = req.raw;
+      const body = method === "GET" ? null : await req.arrayBuffer();
+      const sent: RequestInit = { method, headers: endToEnd(headers), body, redirect: "manual", signal };
+      const ask = () => fetch(`${base}${req.path}`, { ...sent, decompress: false } as BunFetchRequestInit);
+      const answer = await untilReached("this page", ask, { harmless: true, signal });
       return new Response(answer.body, { status: answer.status, headers: endToEnd(answer.headers) });
     });
   }
-  pages.onError((error) => {
-    throw refused(Code.Unavailable, "UNAVAILABLE", `this page cannot be reached right now: ${error.message}`, RETRY_MS);
+  pages.onError((error, { req }) => {
+    const context = contextFrom(req.header("x-request-id"), req.header("traceparent"));
+    return problemResponse(asConnectError(error, context), context);
   });
   return pages;
 }
