@@ -11,6 +11,7 @@ const SERVICES: Record<string, (env: Environment) => Promise<Service>> = {
   order: async () => (await import("./order/service.ts")).order(),
   payment: async (env) =>
     (await import("./payment/service.ts")).payment((await import("./payment/config.ts")).readConfig(env)),
+  points: async () => (await import("./points/service.ts")).points(),
   kitchen: async (env) =>
     (await import("./kitchen/service.ts")).kitchen((await import("./kitchen/config.ts")).readConfig(env)),
   mail: async (env) => (await import("./mail/service.ts")).mail((await import("./mail/config.ts")).readConfig(env)),

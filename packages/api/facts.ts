@@ -18,6 +18,12 @@ import {
   PaymentRefundedSchema,
 } from "./gen/bodega/payment/v1/events_pb.ts";
 import {
+  PointsCommittedSchema,
+  PointsGrantedSchema,
+  PointsHeldSchema,
+  PointsReleasedSchema,
+} from "./gen/bodega/points/v1/events_pb.ts";
+import {
   ProductArchivedSchema,
   ProductCreatedSchema,
   ProductUpdatedSchema,
@@ -54,6 +60,12 @@ export const OrderCancelled = fact("order.cancelled", OrderCancelledSchema, (bod
 export const PaymentCaptured = fact("payment.captured", PaymentCapturedSchema, (body) => body.paymentId);
 export const PaymentFailed = fact("payment.failed", PaymentFailedSchema, (body) => body.paymentId);
 export const PaymentRefunded = fact("payment.refunded", PaymentRefundedSchema, (body) => body.paymentId);
+
+// Of one account in order: a grant, then a hold, then what became of it.
+export const PointsGranted = fact("points.granted", PointsGrantedSchema, (body) => body.userId);
+export const PointsHeld = fact("points.held", PointsHeldSchema, (body) => body.userId);
+export const PointsCommitted = fact("points.committed", PointsCommittedSchema, (body) => body.userId);
+export const PointsReleased = fact("points.released", PointsReleasedSchema, (body) => body.userId);
 
 export const TicketQueued = fact("ticket.queued", TicketQueuedSchema, (body) => body.ticketId);
 export const TicketAccepted = fact("ticket.accepted", TicketAcceptedSchema, (body) => body.ticketId);

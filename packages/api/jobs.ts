@@ -5,18 +5,24 @@ import {
   SendPaymentReminderSchema,
   SendVerificationCodeSchema,
 } from "./gen/bodega/mail/v1/events_pb.ts";
-import { PaymentDeadlineSchema } from "./gen/bodega/order/v1/events_pb.ts";
+import { DecideHoldSchema, PaymentDeadlineSchema } from "./gen/bodega/order/v1/events_pb.ts";
 import {
   ApplyProviderEventSchema,
   DeliverWebhookSchema,
   RefundCancelledOrderSchema,
   RequestRefundSchema,
 } from "./gen/bodega/payment/v1/events_pb.ts";
+import { ResolveHoldSchema, SettleHoldSchema } from "./gen/bodega/points/v1/events_pb.ts";
 import { job } from "./messages.ts";
 
 // Every job of the platform. The first word names the service that does it.
 
 export const PaymentDeadline = job("order", "payment-deadline", PaymentDeadlineSchema, (body) => body.orderId);
+
+export const DecideHold = job("order", "decide-hold", DecideHoldSchema, (body) => body.orderId);
+
+export const ResolveHold = job("points", "resolve-hold", ResolveHoldSchema, (body) => body.holdId);
+export const SettleHold = job("points", "settle-hold", SettleHoldSchema, (body) => body.holdId);
 
 export const RefundCancelledOrder = job(
   "payment",

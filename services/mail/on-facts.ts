@@ -44,12 +44,14 @@ export const heard: Hears[] = [
   onOrder(OrderCreated, "pending", "order_received", (body, name) =>
     orderReceived(name, body.orderId, body.lines, body.total, body.expiresAt),
   ),
-  onOrder(OrderPaid, "paid", "payment_received", (body, name) => paymentReceived(name, body.orderId, body.total)),
+  onOrder(OrderPaid, "paid", "payment_received", (body, name) =>
+    paymentReceived(name, body.orderId, body.total, paidPoints(body)),
+  ),
   onOrder(OrderCompleted, "completed", "order_completed", (body, name) =>
     orderCompleted(name, body.orderId, body.total),
   ),
   onOrder(OrderCancelled, "cancelled", "order_cancelled", (body, name) =>
-    orderCancelled(name, body.orderId, body.reason, body.total, body.wasPaid),
+    orderCancelled(name, body.orderId, body.reason, body.total, { wasPaid: body.wasPaid, points: paidPoints(body) }),
   ),
   onPayment(PaymentFailed, "payment_declined", (body, name) =>
     paymentDeclined(name, body.orderId, body.amount, body.reason),
@@ -66,6 +68,11 @@ async function onUserRegistered(_app: App, tx: Tx, bodies: Registered[]): Promis
     tx.sql,
     bodies.map(({ userId, email, displayName }) => ({ user_id: userId, email, display_name: displayName })),
   );
+}
+
+/** Null when money paid it, or nothing did. */
+function paidPoints({ holdId, points }: { holdId: string; points: bigint }): bigint | null {
+  return holdId ? points : null;
 }
 
 interface OfOrder {

@@ -86,14 +86,21 @@ export function paymentReminder(
   });
 }
 
-export function paymentReceived(name: string, orderId: string, total: Money | undefined): Letter {
+/** `points` is null when it was money. */
+export function paymentReceived(
+  name: string,
+  orderId: string,
+  total: Money | undefined,
+  points: bigint | null,
+): Letter {
+  const price = money(total, "total");
   return letter({
     subject: `Payment received: order ${orderId}`,
     name,
     paragraphs: ["Thank you, your order is paid."],
     rows: [
       ["Order", orderId],
-      ["Paid", money(total, "total")],
+      ["Paid", points === null ? price : `${inPoints(points)} for ${price}`],
     ],
   });
 }
@@ -135,14 +142,18 @@ export function orderCancelled(
   orderId: string,
   reason: CancelReason,
   total: Money | undefined,
-  wasPaid: boolean,
+  { wasPaid, points }: { wasPaid: boolean; points: bigint | null },
 ): Letter {
+  const back =
+    points === null
+      ? "What you paid is given back; a mail follows."
+      : `The ${inPoints(points)} you paid with are in your account again.`;
   return letter({
     subject: `Order cancelled: ${orderId}`,
     name,
     paragraphs: [
       `Your order is cancelled. ${CANCELLED_BECAUSE[reason] ?? CANCELLED_BECAUSE[CancelReason.UNSPECIFIED]}`,
-      ...(wasPaid ? ["What you paid is given back; a mail follows."] : []),
+      ...(wasPaid ? [back] : []),
     ],
     rows: [
       ["Order", orderId],
@@ -183,6 +194,10 @@ function formatOf(currency: string) {
   const made = { format, digits: format.resolvedOptions().maximumFractionDigits ?? 0 };
   formats.set(currency, made);
   return made;
+}
+
+function inPoints(points: bigint): string {
+  return points === 1n ? "1 point" : `${points} points`;
 }
 
 function minute(at: Timestamp | undefined, field: string): string {

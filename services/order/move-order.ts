@@ -14,9 +14,16 @@ export interface Cause {
 
 // The only code that changes an order's status. Callers hold the order's lock. Each move bumps the version, appends to the history and tells a fact.
 
-export async function pay(app: App, tx: Tx, order: Order, paymentId: string, why: Cause): Promise<Order> {
+/** With money or with points, all of it. */
+export async function pay(
+  app: App,
+  tx: Tx,
+  order: Order,
+  by: { paymentId: string } | { holdId: string; points: bigint },
+  why: Cause,
+): Promise<Order> {
   const now = app.clock.now();
-  const paid = await move(app, tx, order, { status: "PAID", paidAt: now, paymentId }, why);
+  const paid = await move(app, tx, order, { status: "PAID", paidAt: now, ...by }, why);
   tx.emit(OrderPaid, { ...facts(paid), lines: lineMessages(paid), paidAt: timestampFromDate(now) });
   return paid;
 }
@@ -28,7 +35,7 @@ export async function complete(app: App, tx: Tx, order: Order, why: Cause): Prom
   return completed;
 }
 
-/** Cancels; what was paid is given back. */
+/** Cancels; what was paid is given back: money by a job, points by the fact that names their hold. */
 export async function cancel(app: App, tx: Tx, order: Order, reason: Reason, why: Cause): Promise<Order> {
   const [cancelled] = await cancelMany(app, tx, [{ order, body: order }], reason, why);
   if (!cancelled) throw new Error(`cancelling order ${order.orderId} gave no order`);
@@ -92,5 +99,12 @@ function tell(app: App, tx: Tx, before: Order, after: Order, { cause, actor }: C
 }
 
 function facts(order: Order) {
-  return { orderId: order.orderId, customerId: order.customerId, total: money(order, order.totalMinorUnits) };
+  const { orderId, customerId, holdId, points } = order;
+  return {
+    orderId,
+    customerId,
+    total: money(order, order.totalMinorUnits),
+    holdId: holdId ?? "",
+    points: points ?? 0n,
+  };
 }

@@ -6,7 +6,7 @@ import { notFound } from "../../packages/service/errors.ts";
 import { pay } from "./move-order.ts";
 import { lockOrders } from "./store.ts";
 
-/** Payment and expiry may meet here: whoever locks the order first while it is PENDING wins, and money that came too late goes back. */
+/** Payment and expiry may meet here: whoever locks the order first while it is PENDING wins. Money that came too late, or after points, goes back. */
 export async function onPaymentCaptured(
   app: App,
   tx: Tx,
@@ -16,7 +16,7 @@ export async function onPaymentCaptured(
   if (!order) throw notFound("order", orderId);
   if (order.paymentId === paymentId) return;
   if (order.status === "PENDING") {
-    await pay(app, tx, order, paymentId, { cause: "payment.captured", actor: "payment" });
+    await pay(app, tx, order, { paymentId }, { cause: "payment.captured", actor: "payment" });
     return;
   }
   app.log.warn("order.paid_too_late", { order_id: orderId, payment_id: paymentId, status: order.status });

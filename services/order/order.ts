@@ -12,6 +12,8 @@ const HOUR_MS = 3_600_000;
 export const DEADLINES_MS = [4 * HOUR_MS, 12 * HOUR_MS, 22 * HOUR_MS, 24 * HOUR_MS] as const;
 export const EXPIRY_STEP = DEADLINES_MS.length - 1;
 const EXPIRY_MS = 24 * HOUR_MS;
+/** A reservation takes about this long. */
+const RESERVATION_MS = 200;
 const QUANTITY_MAX = 1_000;
 const TOTAL_MINOR_UNITS_MAX = 10n ** 15n;
 
@@ -43,6 +45,9 @@ export interface Order {
   expiresAt: Date;
   paidAt: Date | null;
   paymentId: string | null;
+  /** The hold on points that paid it, and how many they were. */
+  holdId: string | null;
+  points: bigint | null;
   cancelledAt: Date | null;
   cancelReason: Reason | null;
   completedAt: Date | null;
@@ -112,6 +117,8 @@ export function newOrder(
     expiresAt: new Date(now.getTime() + EXPIRY_MS),
     paidAt: null,
     paymentId: null,
+    holdId: null,
+    points: null,
     cancelledAt: null,
     cancelReason: null,
     completedAt: null,
@@ -134,6 +141,24 @@ export function illegalMove(orderId: string, from: Status, to: Status) {
   return refused(Code.FailedPrecondition, "ILLEGAL_MOVE", `order ${orderId} is ${from}, which ${allowed}, not ${to}`);
 }
 
+/** An order is paid when its goods are there, and once. */
+export function refuseUnpayable({ orderId, status, reservation }: Order): void {
+  if (status === "PENDING" && reservation === "RESERVED") return;
+  if (status === "PENDING" && reservation === "AWAITING") {
+    throw refused(
+      Code.FailedPrecondition,
+      "NOT_RESERVED_YET",
+      `order ${orderId} waits for its reservation: ask again`,
+      RESERVATION_MS,
+    );
+  }
+  throw refused(
+    Code.FailedPrecondition,
+    "ORDER_NOT_PAYABLE",
+    `order ${orderId} is ${status} and ${reservation}: expected PENDING and RESERVED`,
+  );
+}
+
 /** The order as clients see it. */
 export function orderMessage(order: Order) {
   return {
@@ -148,6 +173,7 @@ export function orderMessage(order: Order) {
     ...timestamps({ paidAt: order.paidAt, cancelledAt: order.cancelledAt, completedAt: order.completedAt }),
     cancelReason: order.cancelReason ? CancelReason[order.cancelReason] : CancelReason.UNSPECIFIED,
     version: order.version,
+    paidPoints: order.points ?? 0n,
   };
 }
 

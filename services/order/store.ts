@@ -74,6 +74,8 @@ interface OrderRow {
   expires_at: Date;
   paid_at: Date | null;
   payment_id: string | null;
+  hold_id: string | null;
+  points: bigint | null;
   cancelled_at: Date | null;
   cancel_reason: Reason | null;
   completed_at: Date | null;
@@ -134,18 +136,44 @@ export async function updateOrders(sql: Sql, orders: Order[]): Promise<void> {
     reservation: order.reservation,
     paid_at: order.paidAt,
     payment_id: order.paymentId,
+    hold_id: order.holdId,
+    points: order.points?.toString() ?? null,
     cancelled_at: order.cancelledAt,
     cancel_reason: order.cancelReason,
     completed_at: order.completedAt,
     version: Number(order.version),
   }));
   const updated = await sql`
-    update orders o set status = n.status, reservation = n.reservation, paid_at = n.paid_at, payment_id = n.payment_id, cancelled_at = n.cancelled_at,
-      cancel_reason = n.cancel_reason, completed_at = n.completed_at, version = n.version
+    update orders o set status = n.status, reservation = n.reservation, paid_at = n.paid_at, payment_id = n.payment_id,
+      hold_id = n.hold_id, points = n.points, cancelled_at = n.cancelled_at, cancel_reason = n.cancel_reason, completed_at = n.completed_at, version = n.version
     from json_populate_recordset(null::orders, ${JSON.stringify(rows)}::text::json) n
     where o.bucket = n.bucket and o.order_id = n.order_id and o.version = n.version - 1`;
   if (updated.count !== orders.length)
     throw new Error(`updated ${updated.count} of ${orders.length} orders: one changed under its lock`);
+}
+
+export type Decided = "COMMIT" | "ABORT";
+
+/** Decides about a hold, for ever; false when it was decided before. The caller holds the order's lock. */
+export async function insertDecision(
+  sql: Sql,
+  orderId: string,
+  holdId: string,
+  decision: Decided,
+  at: Date,
+): Promise<boolean> {
+  const rows = await sql`
+    insert into decisions (bucket, order_id, hold_id, decision, decided_at)
+    values (${bucketOf(orderId)}, ${orderId}, ${holdId}, ${decision}, ${at})
+    on conflict (order_id, bucket, hold_id) do nothing returning decision`;
+  return rows.length === 1;
+}
+
+export async function findDecision(sql: Sql, orderId: string, holdId: string): Promise<Decided> {
+  const [row] = await sql<{ decision: Decided }[]>`
+    select decision from decisions where bucket = ${bucketOf(orderId)} and order_id = ${orderId} and hold_id = ${holdId}`;
+  if (!row) throw new Error(`hold ${holdId} of order ${orderId} has no decision`);
+  return row.decision;
 }
 
 export interface HistoryRow {
@@ -219,6 +247,8 @@ function orderFrom(row: OrderRow): Order {
     expiresAt: row.expires_at,
     paidAt: row.paid_at,
     paymentId: row.payment_id,
+    holdId: row.hold_id,
+    points: row.points,
     cancelledAt: row.cancelled_at,
     cancelReason: row.cancel_reason,
     completedAt: row.completed_at,

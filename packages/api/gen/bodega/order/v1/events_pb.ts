@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bodega/order/v1/events.proto.
  */
 export const file_bodega_order_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Chxib2RlZ2Evb3JkZXIvdjEvZXZlbnRzLnByb3RvEg9ib2RlZ2Eub3JkZXIudjEi5gEKDE9yZGVyQ3JlYXRlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIpCgVsaW5lcxgDIAMoCzIaLmJvZGVnYS5vcmRlci52MS5PcmRlckxpbmUSJAoFdG90YWwYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKwAQoJT3JkZXJQYWlkEhAKCG9yZGVyX2lkGAEgASgJEhMKC2N1c3RvbWVyX2lkGAIgASgJEikKBWxpbmVzGAMgAygLMhouYm9kZWdhLm9yZGVyLnYxLk9yZGVyTGluZRIkCgV0b3RhbBgEIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EisKB3BhaWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo8BCg5PcmRlckNvbXBsZXRlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIkCgV0b3RhbBgDIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EjAKDGNvbXBsZXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0AEKDk9yZGVyQ2FuY2VsbGVkEhAKCG9yZGVyX2lkGAEgASgJEhMKC2N1c3RvbWVyX2lkGAIgASgJEi0KBnJlYXNvbhgDIAEoDjIdLmJvZGVnYS5vcmRlci52MS5DYW5jZWxSZWFzb24SJAoFdG90YWwYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIQCgh3YXNfcGFpZBgFIAEoCBIwCgxjYW5jZWxsZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjEKD1BheW1lbnREZWFkbGluZRIQCghvcmRlcl9pZBgBIAEoCRIMCgRzdGVwGAIgASgFYgZwcm90bzM", [file_bodega_order_v1_order, file_bodega_type_v1_money, file_google_protobuf_timestamp]);
+  fileDesc("Chxib2RlZ2Evb3JkZXIvdjEvZXZlbnRzLnByb3RvEg9ib2RlZ2Eub3JkZXIudjEi5gEKDE9yZGVyQ3JlYXRlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIpCgVsaW5lcxgDIAMoCzIaLmJvZGVnYS5vcmRlci52MS5PcmRlckxpbmUSJAoFdG90YWwYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLRAQoJT3JkZXJQYWlkEhAKCG9yZGVyX2lkGAEgASgJEhMKC2N1c3RvbWVyX2lkGAIgASgJEikKBWxpbmVzGAMgAygLMhouYm9kZWdhLm9yZGVyLnYxLk9yZGVyTGluZRIkCgV0b3RhbBgEIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EisKB3BhaWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2hvbGRfaWQYBiABKAkSDgoGcG9pbnRzGAcgASgDIrABCg5PcmRlckNvbXBsZXRlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIkCgV0b3RhbBgDIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EjAKDGNvbXBsZXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHaG9sZF9pZBgFIAEoCRIOCgZwb2ludHMYBiABKAMi8QEKDk9yZGVyQ2FuY2VsbGVkEhAKCG9yZGVyX2lkGAEgASgJEhMKC2N1c3RvbWVyX2lkGAIgASgJEi0KBnJlYXNvbhgDIAEoDjIdLmJvZGVnYS5vcmRlci52MS5DYW5jZWxSZWFzb24SJAoFdG90YWwYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIQCgh3YXNfcGFpZBgFIAEoCBIwCgxjYW5jZWxsZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2hvbGRfaWQYByABKAkSDgoGcG9pbnRzGAggASgDIjEKD1BheW1lbnREZWFkbGluZRIQCghvcmRlcl9pZBgBIAEoCRIMCgRzdGVwGAIgASgFIi8KCkRlY2lkZUhvbGQSEAoIb3JkZXJfaWQYASABKAkSDwoHaG9sZF9pZBgCIAEoCWIGcHJvdG8z", [file_bodega_order_v1_order, file_bodega_type_v1_money, file_google_protobuf_timestamp]);
 
 /**
  * Fact order.created: placed, not yet reserved or paid.
@@ -63,7 +63,7 @@ export const OrderCreatedSchema: GenMessage<OrderCreated> = /*@__PURE__*/
   messageDesc(file_bodega_order_v1_events, 0);
 
 /**
- * Fact order.paid: the money is there, the kitchen may begin.
+ * Fact order.paid: the money or the points are there, the kitchen may begin.
  *
  * @generated from message bodega.order.v1.OrderPaid
  */
@@ -92,6 +92,20 @@ export type OrderPaid = Message<"bodega.order.v1.OrderPaid"> & {
    * @generated from field: google.protobuf.Timestamp paid_at = 5;
    */
   paidAt?: Timestamp | undefined;
+
+  /**
+   * The hold on points that paid it; empty when money did.
+   *
+   * @generated from field: string hold_id = 6;
+   */
+  holdId: string;
+
+  /**
+   * What was paid in points; 0 when money did.
+   *
+   * @generated from field: int64 points = 7;
+   */
+  points: bigint;
 };
 
 /**
@@ -126,6 +140,20 @@ export type OrderCompleted = Message<"bodega.order.v1.OrderCompleted"> & {
    * @generated from field: google.protobuf.Timestamp completed_at = 4;
    */
   completedAt?: Timestamp | undefined;
+
+  /**
+   * The hold on points that paid it; empty when money did.
+   *
+   * @generated from field: string hold_id = 5;
+   */
+  holdId: string;
+
+  /**
+   * What was paid in points; 0 when money did.
+   *
+   * @generated from field: int64 points = 6;
+   */
+  points: bigint;
 };
 
 /**
@@ -162,7 +190,7 @@ export type OrderCancelled = Message<"bodega.order.v1.OrderCancelled"> & {
   total?: Money | undefined;
 
   /**
-   * It had been paid: a refund follows.
+   * It had been paid: a refund follows, or the points are given back.
    *
    * @generated from field: bool was_paid = 5;
    */
@@ -172,6 +200,20 @@ export type OrderCancelled = Message<"bodega.order.v1.OrderCancelled"> & {
    * @generated from field: google.protobuf.Timestamp cancelled_at = 6;
    */
   cancelledAt?: Timestamp | undefined;
+
+  /**
+   * The hold on points that had paid it; empty when money had, or nothing.
+   *
+   * @generated from field: string hold_id = 7;
+   */
+  holdId: string;
+
+  /**
+   * What had been paid in points; 0 when money had, or nothing.
+   *
+   * @generated from field: int64 points = 8;
+   */
+  points: bigint;
 };
 
 /**
@@ -206,4 +248,28 @@ export type PaymentDeadline = Message<"bodega.order.v1.PaymentDeadline"> & {
  */
 export const PaymentDeadlineSchema: GenMessage<PaymentDeadline> = /*@__PURE__*/
   messageDesc(file_bodega_order_v1_events, 4);
+
+/**
+ * Job order.decide-hold: points asks what became of a hold. Where nothing is decided yet, ABORT is, for ever.
+ *
+ * @generated from message bodega.order.v1.DecideHold
+ */
+export type DecideHold = Message<"bodega.order.v1.DecideHold"> & {
+  /**
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * @generated from field: string hold_id = 2;
+   */
+  holdId: string;
+};
+
+/**
+ * Describes the message bodega.order.v1.DecideHold.
+ * Use `create(DecideHoldSchema)` to create a new message.
+ */
+export const DecideHoldSchema: GenMessage<DecideHold> = /*@__PURE__*/
+  messageDesc(file_bodega_order_v1_events, 5);
 

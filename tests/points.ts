@@ -1,0 +1,90 @@
+import { OrderService } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
+import { type Hold, HoldStatusSchema, PointsService } from "../packages/api/gen/bodega/points/v1/points_pb.ts";
+import { addCustomer, place } from "./customers.ts";
+import type { System, User } from "./system.ts";
+
+// What people do with points, and what must hold of them.
+
+/** PointsService as other services reach it. */
+export function asService(system: System) {
+  return system.app("points").call(PointsService);
+}
+
+export async function grant(system: System, { userId }: User, amount: bigint): Promise<void> {
+  const requestId = system.random.id();
+  await system.as("admin", PointsService).grantPoints({ requestId, userId, amount, reason: "a present" });
+}
+
+export async function customerWith(system: System, amount: bigint, name = "ann"): Promise<User> {
+  const customer = await addCustomer(system, name);
+  await grant(system, customer, amount);
+  return customer;
+}
+
+/** An order that can be paid. */
+export async function reserved(system: System, customer: User, productId: string, quantity = 1): Promise<string> {
+  const { orderId } = await place(system, customer, productId, quantity);
+  await system.settle();
+  return orderId;
+}
+
+export function payWithPoints(system: System, customer: User, orderId: string, requestId = system.random.id()) {
+  return system.as(customer, OrderService).payWithPoints({ requestId, orderId });
+}
+
+/** Balance and what of it is held. */
+export async function pointsOf(system: System, { userId }: User): Promise<[balance: bigint, held: bigint]> {
+  const { balance, held } = await system.as("admin", PointsService).getBalance({ userId });
+  return [balance, held];
+}
+
+export async function holdOf(system: System, orderId: string): Promise<Hold> {
+  const { hold } = await asService(system).getHold({ orderId });
+  if (!hold) throw new Error("GetHold answered without a hold");
+  return hold;
+}
+
+/** What became of the order's newest hold. */
+export async function holdStatus(system: System, orderId: string): Promise<string> {
+  return HoldStatusSchema.value[(await holdOf(system, orderId)).status]?.localName ?? "";
+}
+
+/** What is wrong with the books: always nothing. */
+export async function pointsDifferences(system: System) {
+  return (await system.as("admin", PointsService).reconcile({})).differences;
+}
+
+/**
+ * What the two-phase commit has left half-done, in sentences: an order is PAID by a hold exactly when that hold is spent,
+ * every decision is carried out, and nothing is held for an order that is settled.
+ */
+export async function halfDone(system: System): Promise<string[]> {
+  const orders = await system.app("order").sql<
+    { order_id: string; status: string; hold_id: string | null; points: bigint | null }[]
+  >`select order_id, status, hold_id, points from orders`;
+  const decisions = await system.app("order").sql<
+    { order_id: string; hold_id: string; decision: string }[]
+  >`select order_id, hold_id, decision from decisions`;
+  const holds = await system.app("points").sql<
+    { order_id: string; hold_id: string; status: string; amount: bigint }[]
+  >`select order_id, hold_id, status, amount from holds`;
+  const byHold = new Map(holds.map((hold) => [hold.hold_id, hold]));
+  const paidBy = new Map(orders.flatMap((order) => (order.hold_id ? [[order.hold_id, order]] : [])));
+  const expected = (holdId: string) => {
+    const order = paidBy.get(holdId);
+    if (!order) return "RELEASED";
+    return order.status === "CANCELLED" ? "RETURNED" : "COMMITTED";
+  };
+  return [
+    ...holds
+      .filter(({ hold_id, status }) => status !== expected(hold_id))
+      .map(({ hold_id, status }) => `hold ${hold_id} is ${status}: expected ${expected(hold_id)}`),
+    ...orders
+      .filter(({ hold_id, points }) => hold_id && byHold.get(hold_id)?.amount !== points)
+      .map(({ order_id, hold_id }) => `order ${order_id} says that hold ${hold_id} paid it, which has other points`),
+    ...decisions
+      .filter(({ hold_id, decision }) => (decision === "COMMIT") !== paidBy.has(hold_id))
+      .map(({ hold_id, decision }) => `${decision} is recorded for hold ${hold_id}, and the order says otherwise`),
+    ...(await pointsDifferences(system)).map(({ id, what, expected: a, found }) => `${what} of ${id}: ${a}, ${found}`),
+  ];
+}
