@@ -8,17 +8,16 @@ export const CALLERS: Caller[] = [
   ...(["anonymous", "expired", "garbage", "tampered"] as const),
   ...(["other", "kitchen", "owner", "admin"] as const),
 ];
+/** Where a token is needed they are refused; where none is, they are nobody: docs/decisions/0011. */
 const WITH_BAD_TOKENS: Caller[] = ["expired", "garbage", "tampered"];
-/** A token that is shown and not good is refused even where none is needed. */
 const STATUS = { unauthenticated: 401, permission_denied: 403, not_found: 404 };
 
 export type Expected = keyof typeof STATUS | "allowed";
 
 export function expectedOf({ who, nobodys, notForAdmins }: Row, caller: Caller): Expected {
   if (who === "service") return "not_found";
-  if (WITH_BAD_TOKENS.includes(caller)) return "unauthenticated";
   if (who === "anyone") return "allowed";
-  if (caller === "anonymous") return "unauthenticated";
+  if (caller === "anonymous" || WITH_BAD_TOKENS.includes(caller)) return "unauthenticated";
   if (who === "signed in") return "allowed";
   if (who === "owner") return ownsOrRuns(caller, notForAdmins) || !nobodys ? "allowed" : "not_found";
   const may = caller === "admin" || (who === "kitchen" && caller === "kitchen");

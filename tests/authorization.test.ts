@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { getOption, hasOption, type JsonObject } from "@bufbuild/protobuf";
+import { type DescMethodUnary, getOption, hasOption, type JsonObject } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { OpsService } from "../packages/api/gen/bodega/ops/v1/ops_pb.ts";
@@ -97,16 +97,17 @@ describe("the matrix notices", () => {
 
   test("a method without an access rule: it is refused to everybody, admins too", async () => {
     const wrong = await planted(undefined, row("anyone"), (name) => name);
-    expect(wrong).toHaveLength(5);
+    expect(wrong).toHaveLength(CALLERS.length);
     expect(wrong[0]).toStartWith("FakeService.Take over Connect as anonymous: expected allowed, found 401");
-    expect(wrong.slice(1).map((each) => / found (\d+ \w+ \w+)/.exec(each)?.[1])).toEqual(
+    const withGoodTokens = wrong.slice(CALLERS.indexOf("other"));
+    expect(withGoodTokens.map((each) => / found (\d+ \w+ \w+)/.exec(each)?.[1])).toEqual(
       Array(4).fill("403 permission_denied PERMISSION_DENIED"),
     );
   });
 
   test("a method for admins that is open to everybody", async () => {
     const wrong = await planted(Access.ANYONE, row("admin"), (name) => name);
-    expect(wrong.map((each) => / as (\w+): /.exec(each)?.[1])).toEqual(["anonymous", "other", "kitchen", "owner"]);
+    expect(wrong.map((each) => / as (\w+): /.exec(each)?.[1])).toEqual(CALLERS.filter((each) => each !== "admin"));
   });
 
   test("a handler that forgets whose the thing is", async () => {
@@ -128,6 +129,29 @@ describe("the matrix notices", () => {
     expect(wrong).toHaveLength(3);
     expect(wrong[0]).toContain("tells what is another's from what is not there");
   });
+});
+
+test("where no token is needed a bad one is none: its user is not taken for the caller, over any protocol", async () => {
+  const seen: string[] = [];
+  const answer = (name: string, { userId, token }: { userId: string; token: string }) => {
+    seen.push(userId + (token && " with a token"));
+    return name;
+  };
+  const { service, running } = fakeService(system, [{ name: "Take", access: Access.ANYONE, answer }]);
+  const faked = await startLiveEdge(system, { extra: [running] });
+  const { tokens, users } = shop;
+  try {
+    const method = service.method["take"];
+    if (!method) throw new Error("expected the fake method Take");
+    const grpc = createGrpcTransport({ baseUrl: faked.grpcUrl });
+    for (const token of [tokens.expired, tokens.garbage, tokens.tampered, tokens.owner]) {
+      expect((await callConnect(faked, method, "{}", bearer(token))).code).toBe("ok");
+      await grpc.unary(method as DescMethodUnary, undefined, undefined, bearer(token), {});
+    }
+  } finally {
+    await faked.close();
+  }
+  expect(seen).toEqual([...Array(6).fill(""), ...Array(2).fill(`${users.owner} with a token`)]);
 });
 
 describe("lists", () => {

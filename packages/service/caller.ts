@@ -1,5 +1,5 @@
 import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { Role } from "../api/gen/bodega/auth/v1/auth_pb.ts";
 import { Access, access } from "../api/gen/bodega/type/v1/access_pb.ts";
 import { refused } from "./errors.ts";
@@ -20,10 +20,29 @@ export interface Caller {
 
 /** The caller of a request, by its bearer token and the edge's word on its address. */
 export async function identify(verifier: Verifier, rpc: DescMethod, headers: Headers, address = ""): Promise<Caller> {
-  const token = bearer(headers);
-  const claims: Claims | null = token ? await verifier.verify(token) : null;
-  const roles = claims?.roles ?? [];
-  return { userId: claims?.userId ?? "", roles, admin: roles.includes(Role.ADMIN), rpc, token, address };
+  const shown = await tokenOf(verifier, rpc, headers);
+  const { userId = "", roles = [] } = shown?.claims ?? {};
+  return { userId, roles, admin: roles.includes(Role.ADMIN), rpc, token: shown?.token ?? "", address };
+}
+
+/**
+ * The access token of a request and what it claims; undefined when there is none. One that is not good is refused, but by an RPC that is for anyone it is
+ * taken for none: docs/decisions/0011-a-bad-token-is-no-token-where-none-is-needed.md
+ */
+export async function tokenOf(verifier: Verifier, rpc: DescMethod, headers: Headers): Promise<Shown | undefined> {
+  try {
+    const token = bearer(headers);
+    return token ? { token, claims: await verifier.verify(token) } : undefined;
+  } catch (error) {
+    const notGood = error instanceof ConnectError && error.code === Code.Unauthenticated;
+    if (notGood && ruleOf(rpc) === Access.ANYONE) return undefined;
+    throw error;
+  }
+}
+
+interface Shown {
+  token: string;
+  claims: Claims;
 }
 
 /** Refuses who may not call the RPC at all. What belongs to whom is decided in the handler's SQL. */

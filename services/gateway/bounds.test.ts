@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { create, type Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { Access } from "../../packages/api/gen/bodega/type/v1/access_pb.ts";
 import { drivenClock } from "../../packages/service/clock.ts";
 import type { CallContext, Rpc } from "../../packages/service/rpc.ts";
-import { ACCESS_TOKEN_MS, type Verifier } from "../../packages/service/tokens.ts";
+import { ACCESS_TOKEN_MS, unauthenticated, type Verifier } from "../../packages/service/tokens.ts";
 import { describeService } from "../../tests/fake-service.ts";
 import { createBounds } from "./bounds.ts";
 
@@ -69,6 +70,19 @@ for (const kind of KINDS) {
     });
   });
 }
+
+test("a stream that is for anyone takes a bad token for none, and does not end with it", async () => {
+  const [open] = describeService([{ name: "Open", access: Access.ANYONE }]).methods;
+  if (!open) throw new Error("expected the method just described");
+  const verifier: Verifier = { verify: () => Promise.reject(unauthenticated("it has expired")) };
+  const call = async function* () {
+    yield message;
+  };
+  const bounds = createBounds({ verifier, clock: drivenClock(new Date("2026-01-05T08:00:00Z")) });
+  expect(await called(bounds({ kind: "server_streaming", method: open, call }))).toEqual([message]);
+  const refused = called(bounds({ kind: "server_streaming", method, call })).catch(ConnectError.from);
+  expect(await refused).toMatchObject({ code: Code.Unauthenticated, rawMessage: "it has expired" });
+});
 
 test("who stops listening ends the stream behind the bounds where it stands", async () => {
   let ended = false;

@@ -1,6 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { bearer } from "../../packages/service/caller.ts";
+import { tokenOf } from "../../packages/service/caller.ts";
 import { type Clock, sleep } from "../../packages/service/clock.ts";
 import { refused } from "../../packages/service/errors.ts";
 import { unlessAborted } from "../../packages/service/http.ts";
@@ -26,9 +26,9 @@ export function createBounds(ports: BoundPorts): (rpc: Rpc) => Rpc {
       case "client_streaming":
         return boundedUpload(rpc, ports);
       case "server_streaming":
-        return { ...rpc, call: boundedStream(rpc.call, ports) };
+        return { ...rpc, call: boundedStream(rpc, rpc.call, ports) };
       case "bidi_streaming":
-        return { ...rpc, call: boundedStream(rpc.call, ports) };
+        return { ...rpc, call: boundedStream(rpc, rpc.call, ports) };
     }
   };
 }
@@ -95,7 +95,7 @@ function boundedUpload(rpc: ClientStreamRpc, ports: BoundPorts): ClientStreamRpc
   return {
     ...rpc,
     async call(requests, context) {
-      const over = await untilTokenEnds(context, ports);
+      const over = await untilTokenEnds(rpc, context, ports);
       try {
         return await unlessAborted(over.signal, rpc.call(requests, { ...context, signal: over.signal }));
       } finally {
@@ -107,9 +107,9 @@ function boundedUpload(rpc: ClientStreamRpc, ports: BoundPorts): ClientStreamRpc
 
 type Stream<Asked> = (asked: Asked, context: CallContext) => AsyncIterable<Message>;
 
-function boundedStream<Asked>(call: Stream<Asked>, ports: BoundPorts): Stream<Asked> {
+function boundedStream<Asked>(rpc: Rpc, call: Stream<Asked>, ports: BoundPorts): Stream<Asked> {
   return async function* (asked, context) {
-    const over = await untilTokenEnds(context, ports);
+    const over = await untilTokenEnds(rpc, context, ports);
     const items = call(asked, { ...context, signal: over.signal })[Symbol.asyncIterator]();
     let waiting = false;
     try {
@@ -133,13 +133,12 @@ function boundedStream<Asked>(call: Stream<Asked>, ports: BoundPorts): Stream<As
 }
 
 /** Aborts with the call, and when the token it came with ends. */
-async function untilTokenEnds({ headers, signal }: CallContext, { verifier, clock }: BoundPorts) {
+async function untilTokenEnds({ method }: Rpc, { headers, signal }: CallContext, { verifier, clock }: BoundPorts) {
   const over = linked(signal);
-  const token = bearer(headers);
-  if (token) {
-    const { expiresAt } = await verifier.verify(token);
+  const shown = await tokenOf(verifier, method, headers);
+  if (shown) {
     const ended = () => unauthenticated("the access token has ended during the stream: refresh it and call again");
-    void clock.until(expiresAt, over.signal).then(() => over.abort(ended()));
+    void clock.until(shown.claims.expiresAt, over.signal).then(() => over.abort(ended()));
   }
   return over;
 }
