@@ -1,0 +1,354 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { CancelReason, OrderService, OrderStatus } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
+import { PaymentService, PaymentStatus } from "../packages/api/gen/bodega/payment/v1/payment_pb.ts";
+import { PointsService } from "../packages/api/gen/bodega/points/v1/points_pb.ts";
+import { eventually } from "../packages/service/eventually.ts";
+import { addProduct, differences, mailsAbout, orderNow, pay, place, playProvider, stockOf } from "./customers.ts";
+import { customerWith, grant, halfDone, holdStatus, payWithPoints, pointsOf, reserved } from "./points.ts";
+import { ofDecision, ofPrepare } from "./points-faults.ts";
+import { type System, startSystem } from "./system.ts";
+
+setDefaultTimeout(120_000);
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+let system: System;
+let burger: string;
+/** Needs no kitchen: completed by the clock. */
+let mug: string;
+beforeAll(async () => {
+  system = await startSystem();
+  burger = await addProduct(system, { sku: "points-burger", stock: 5_000 });
+  mug = await addProduct(system, { sku: "points-mug", stock: 5_000, price: 1_299n, prepared: false });
+});
+afterAll(() => system.close());
+
+async function refusal(call: Promise<unknown>) {
+  const error = await call.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof ConnectError)) throw new Error(`expected a refusal, found ${String(error)}`);
+  return { code: error.code, message: error.rawMessage };
+}
+
+async function mailText(orderId: string, template: string): Promise<string> {
+  const [row] = await system.app("mail").sql<
+    { text_body: string }[]
+  >`select text_body from mails where order_id = ${orderId} and template = ${template}`;
+  return row?.text_body ?? "";
+}
+
+describe("paying with points", () => {
+  test("granted, held, committed: the order is PAID, goes its way, and nothing stays held", async () => {
+    const ann = await customerWith(system, 1_000n);
+    const orderId = await reserved(system, ann, burger, 2);
+    const { order, replayed } = await payWithPoints(system, ann, orderId);
+    expect(order).toMatchObject({ status: OrderStatus.PAID, paidPoints: 900n });
+    expect(replayed).toBe(false);
+    await system.settle();
+    expect(await holdStatus(system, orderId)).toBe("COMMITTED");
+    expect(await pointsOf(system, ann)).toEqual([100n, 0n]);
+    expect(await mailsAbout(system, orderId)).toEqual(["order_received", "payment_received"]);
+    expect(await mailText(orderId, "payment_received")).toContain("900 points for EUR 9.00");
+    const { entries } = await system.as(ann, OrderService).getOrderHistory({ orderId });
+    expect(entries.at(-1)).toMatchObject({ to: OrderStatus.PAID, cause: "PayWithPoints", actor: ann.userId });
+    const tickets = await system.app("kitchen").sql`select from tickets where order_id = ${orderId}`;
+    expect(tickets).toHaveLength(1);
+    // A day later no timer has anything to say about it.
+    await system.advance(DAY_MS);
+    expect(await mailsAbout(system, orderId)).toEqual(["order_received", "payment_received"]);
+    expect(await halfDone(system)).toEqual([]);
+  });
+
+  test("one key is one payment and one answer; another key is told that the order is paid", async () => {
+    const ann = await customerWith(system, 1_000n);
+    const orderId = await reserved(system, ann, burger);
+    const first = await payWithPoints(system, ann, orderId, "key-1");
+    await system.settle();
+    const again = await payWithPoints(system, ann, orderId, "key-1");
+    expect(again.replayed).toBe(true);
+    expect(again.order).toEqual(first.order);
+    const other = await reserved(system, ann, burger);
+    expect(await refusal(payWithPoints(system, ann, other, "key-1"))).toMatchObject({ code: Code.AlreadyExists });
+    expect(await refusal(payWithPoints(system, ann, orderId, "key-2"))).toEqual({
+      code: Code.FailedPrecondition,
+      message: `order ${orderId} is PAID and COMMITTED: expected PENDING and RESERVED`,
+    });
+    expect((await refusal(system.as(ann, PaymentService).startPayment({ orderId }))).message).toContain("PAID");
+    // The refusal of the key's other order left its points held at most until somebody asks.
+    await system.advance(31_000);
+    expect(await pointsOf(system, ann)).toEqual([550n, 0n]);
+    expect(await halfDone(system)).toEqual([]);
+  });
+
+  test("not enough points: refused with what was needed and found; with one point more it is paid", async () => {
+    const ann = await customerWith(system, 449n);
+    const orderId = await reserved(system, ann, burger);
+    expect(await refusal(payWithPoints(system, ann, orderId))).toEqual({
+      code: Code.FailedPrecondition,
+      message: `order ${orderId} costs 450 points: expected as many available, found 449`,
+    });
+    await grant(system, ann, 1n);
+    await payWithPoints(system, ann, orderId);
+    await system.settle();
+    expect(await pointsOf(system, ann)).toEqual([0n, 0n]);
+  });
+
+  test("only the owner pays, only what is reserved, and only what is there", async () => {
+    const [ann, bob] = [await customerWith(system, 1_000n), await customerWith(system, 1_000n)];
+    const orderId = await reserved(system, ann, burger);
+    expect(await refusal(payWithPoints(system, bob, orderId))).toMatchObject({ code: Code.NotFound });
+    expect(await refusal(payWithPoints(system, system.admin, orderId))).toMatchObject({ code: Code.NotFound });
+    expect(await refusal(payWithPoints(system, ann, system.random.id()))).toMatchObject({ code: Code.NotFound });
+    const cancelled = await reserved(system, ann, burger);
+    await system.as(ann, OrderService).cancelOrder({ orderId: cancelled });
+    expect((await refusal(payWithPoints(system, ann, cancelled))).message).toContain("is CANCELLED");
+    const restore = holdBackReservations();
+    const { orderId: waiting } = await place(system, ann, burger);
+    expect((await refusal(payWithPoints(system, ann, waiting))).message).toContain("waits for its reservation");
+    restore();
+    await system.settle();
+    expect(await pointsOf(system, ann)).toEqual([1_000n, 0n]);
+    expect(await halfDone(system)).toEqual([]);
+  });
+
+  test("an order paid in money earns points when it is completed, one paid with points does not", async () => {
+    const ann = await customerWith(system, 1_299n);
+    const [inMoney, inPoints] = [await reserved(system, ann, mug), await reserved(system, ann, mug)];
+    await pay(system, ann, inMoney);
+    await payWithPoints(system, ann, inPoints);
+    await system.settle();
+    expect(await pointsOf(system, ann)).toEqual([0n, 0n]);
+    await system.advance(DAY_MS);
+    for (const orderId of [inMoney, inPoints])
+      expect((await orderNow(system, orderId)).status).toBe(OrderStatus.COMPLETED);
+    expect(await pointsOf(system, ann)).toEqual([12n, 0n]);
+    const { entries } = await system.as(ann, PointsService).listEntries({ pageSize: 1 });
+    expect(entries).toMatchObject([{ orderId: inMoney, balanceDelta: 12n }]);
+    expect(await halfDone(system)).toEqual([]);
+  });
+
+  test("an admin cancels what points have paid: they come back once, no mail speaks of money, and nobody refunds", async () => {
+    const ann = await customerWith(system, 450n);
+    const orderId = await reserved(system, ann, burger);
+    await payWithPoints(system, ann, orderId);
+    await system.settle();
+    expect((await refusal(system.as(ann, OrderService).cancelOrder({ orderId }))).message).toContain("only an admin");
+    const admin = system.as("admin", OrderService);
+    await Promise.all([1, 2, 3].map(() => admin.cancelOrder({ orderId })));
+    await system.settle();
+    expect(await orderNow(system, orderId)).toMatchObject({
+      status: OrderStatus.CANCELLED,
+      cancelReason: CancelReason.ADMIN,
+    });
+    expect(await holdStatus(system, orderId)).toBe("RETURNED");
+    expect(await pointsOf(system, ann)).toEqual([450n, 0n]);
+    expect(await mailsAbout(system, orderId)).toEqual(["order_received", "payment_received", "order_cancelled"]);
+    const text = await mailText(orderId, "order_cancelled");
+    expect(text).toContain("The 450 points you paid with are in your account again.");
+    expect(text).not.toContain("a mail follows");
+    expect(await system.app("payment").sql`select from payments where order_id = ${orderId}`).toHaveLength(0);
+    expect(await halfDone(system)).toEqual([]);
+    expect(await differences(system)).toEqual([]);
+  });
+});
+
+describe("races", () => {
+  test("a hundred calls with one key, and a hundred with as many: paid once", async () => {
+    const ann = await customerWith(system, 10_000n);
+    const [one, many] = [await reserved(system, ann, burger), await reserved(system, ann, burger)];
+    const before = await pointsOf(system, ann);
+    const same = await Promise.all(Array.from({ length: 100 }, () => payWithPoints(system, ann, one, "the one key")));
+    expect(same.filter(({ replayed }) => !replayed)).toHaveLength(1);
+    for (const { order } of same) expect(order).toMatchObject({ orderId: one, status: OrderStatus.PAID });
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, n) =>
+        payWithPoints(system, ann, many, `key ${n} of many`).then(
+          () => "paid",
+          (error: unknown) => ConnectError.from(error).rawMessage.replace(/.* is /, ""),
+        ),
+      ),
+    );
+    expect(answers.filter((answer) => answer === "paid")).toHaveLength(1);
+    expect(new Set(answers.filter((answer) => answer !== "paid").map((answer) => answer.slice(0, 4)))).toEqual(
+      new Set(["PAID"]),
+    );
+    await system.settle();
+    expect(before).toEqual([10_000n, 0n]);
+    expect(await pointsOf(system, ann)).toEqual([9_100n, 0n]);
+    expect(await halfDone(system)).toEqual([]);
+  });
+
+  test("many orders at once and points for some of them: as many are paid as there are points for", async () => {
+    const ann = await customerWith(system, 450n * 7n + 449n);
+    const orders = await Promise.all(Array.from({ length: 20 }, () => place(system, ann, burger)));
+    await system.settle();
+    const answers = await Promise.allSettled(orders.map(({ orderId }) => payWithPoints(system, ann, orderId)));
+    await system.settle();
+    expect(answers.filter(({ status }) => status === "fulfilled")).toHaveLength(7);
+    expect(await pointsOf(system, ann)).toEqual([449n, 0n]);
+    expect(await halfDone(system)).toEqual([]);
+  });
+
+  test("the clock strikes while points are being paid: one winner, whichever comes first", async () => {
+    const ann = await customerWith(system, 450n * 24n);
+    const ids = await Promise.all(Array.from({ length: 24 }, () => place(system, ann, burger)));
+    await system.settle();
+    await system.advance(DAY_MS - 1);
+    const tryPay = ({ orderId }: { orderId: string }) => payWithPoints(system, ann, orderId).catch(ConnectError.from);
+    await Promise.all(ids.slice(0, 8).map(tryPay));
+    const same = ids.slice(8, 16).map(tryPay);
+    system.clock.advance(1);
+    await Promise.all(same);
+    await system.settle();
+    await Promise.all(ids.slice(16).map(tryPay));
+    await system.settle();
+    await system.advance(31_000);
+    const now = await Promise.all(ids.map(({ orderId }) => orderNow(system, orderId)));
+    const paid = now.filter(({ status }) => status === OrderStatus.PAID);
+    for (const order of now.filter((each) => !paid.includes(each)))
+      expect(order).toMatchObject({ status: OrderStatus.CANCELLED, cancelReason: CancelReason.EXPIRED });
+    for (const { status } of now.slice(0, 8)) expect(status).toBe(OrderStatus.PAID);
+    for (const { status } of now.slice(16)) expect(status).toBe(OrderStatus.CANCELLED);
+    expect(await pointsOf(system, ann)).toEqual([450n * BigInt(24 - paid.length), 0n]);
+    expect(await halfDone(system)).toEqual([]);
+    expect(await differences(system)).toEqual([]);
+  });
+
+  test("expiry between prepare and decision wins, and the points are free at once", async () => {
+    const ann = await customerWith(system, 450n);
+    const orderId = await reserved(system, ann, burger);
+    const { promise: slow, resolve: goOn } = Promise.withResolvers<void>();
+    const { mend } = ofDecision(system, (decide) => slow.then(decide));
+    const paying = payWithPoints(system, ann, orderId).catch(ConnectError.from);
+    await eventually(async () => (await pointsOf(system, ann))[1] === 450n);
+    system.clock.advance(DAY_MS);
+    await eventually(async () => (await orderNow(system, orderId)).status === OrderStatus.CANCELLED);
+    goOn();
+    expect(await paying).toMatchObject({ code: Code.FailedPrecondition });
+    await mend();
+    await system.settle();
+    expect(await holdStatus(system, orderId)).toBe("RELEASED");
+    expect(await pointsOf(system, ann)).toEqual([450n, 0n]);
+  });
+
+  test("cancelled before the hold was made: the coordinator aborts it at once, nobody waits for a timer", async () => {
+    const ann = await customerWith(system, 450n);
+    const orderId = await reserved(system, ann, burger);
+    const { mend } = ofPrepare(system, async (prepare) => {
+      await system.as(ann, OrderService).cancelOrder({ orderId });
+      await eventually(() => heardOfCancellation(orderId));
+      return prepare();
+    });
+    expect(await refusal(payWithPoints(system, ann, orderId))).toMatchObject({ code: Code.FailedPrecondition });
+    await mend();
+    await system.settle();
+    expect(await holdStatus(system, orderId)).toBe("RELEASED");
+    expect(await pointsOf(system, ann)).toEqual([450n, 0n]);
+  });
+
+  test("money that arrives after points is given back once; points after money are refused", async () => {
+    const ann = await customerWith(system, 900n);
+    const [pointsFirst, moneyFirst] = [await reserved(system, ann, burger), await reserved(system, ann, burger)];
+    const open = async (orderId: string) =>
+      (await system.as(ann, PaymentService).startPayment({ orderId })).payment?.paymentId ?? "";
+    const [late, early] = [await open(pointsFirst), await open(moneyFirst)];
+    await payWithPoints(system, ann, pointsFirst);
+    await Promise.all([1, 2, 3].map(() => playProvider(system, late, "succeeded")));
+    await playProvider(system, early, "succeeded");
+    await system.settle();
+    expect(await refusal(payWithPoints(system, ann, moneyFirst))).toMatchObject({ code: Code.FailedPrecondition });
+    const paymentOf = async (paymentId: string) =>
+      (await system.as(ann, PaymentService).getPayment({ paymentId })).payment;
+    expect(await paymentOf(late)).toMatchObject({ status: PaymentStatus.REFUNDED, refunded: { minorUnits: 450n } });
+    expect(await paymentOf(early)).toMatchObject({ status: PaymentStatus.CAPTURED });
+    expect(await mailsAbout(system, pointsFirst)).toEqual(["order_received", "payment_received", "refund"]);
+    expect(await pointsOf(system, ann)).toEqual([450n, 0n]);
+    // Cancelled later, each gives back what it was paid with, and nothing else.
+    for (const orderId of [pointsFirst, moneyFirst]) await system.as("admin", OrderService).cancelOrder({ orderId });
+    await system.settle();
+    expect(await pointsOf(system, ann)).toEqual([900n, 0n]);
+    expect(await paymentOf(late)).toMatchObject({ refunded: { minorUnits: 450n } });
+    expect(await paymentOf(early)).toMatchObject({ status: PaymentStatus.REFUNDED });
+    expect(await halfDone(system)).toEqual([]);
+  });
+
+  test("money, points, a cancellation and the clock at the same moment: one of them wins, and all books agree", async () => {
+    const ann = await customerWith(system, 450n * 12n);
+    const ids: { orderId: string; paymentId: string }[] = [];
+    for (let n = 0; n < 12; n++) {
+      const orderId = await reserved(system, ann, burger);
+      const { payment } = await system.as(ann, PaymentService).startPayment({ orderId });
+      ids.push({ orderId, paymentId: payment?.paymentId ?? "" });
+    }
+    const stockBefore = await stockOf(system, burger);
+    await Promise.all(
+      ids.flatMap(({ orderId, paymentId }, n) => [
+        payWithPoints(system, ann, orderId).catch(ConnectError.from),
+        playProvider(system, paymentId, "succeeded"),
+        ...(n % 3 === 0 ? [system.as(ann, OrderService).cancelOrder({ orderId }).catch(ConnectError.from)] : []),
+        ...(n % 3 === 1 ? [system.as("admin", OrderService).cancelOrder({ orderId }).catch(ConnectError.from)] : []),
+      ]),
+    );
+    await system.advance(31_000);
+    let [byPoints, kept] = [0n, 0];
+    for (const { orderId, paymentId } of ids) {
+      const order = await orderNow(system, orderId);
+      const { payment } = await system.as(ann, PaymentService).getPayment({ paymentId });
+      const money = order.status === OrderStatus.PAID && order.paidPoints === 0n;
+      expect(payment?.status).toBe(money ? PaymentStatus.CAPTURED : PaymentStatus.REFUNDED);
+      if (order.status !== OrderStatus.PAID) continue;
+      byPoints += order.paidPoints;
+      kept += 1;
+    }
+    expect(await pointsOf(system, ann)).toEqual([450n * 12n - byPoints, 0n]);
+    expect((await stockOf(system, burger)).onHand).toBe((stockBefore.onHand ?? 0) - kept);
+    expect(await halfDone(system)).toEqual([]);
+    expect(await differences(system)).toEqual([]);
+  });
+});
+
+describe("the checker", () => {
+  test("finds a commit that was carried out on one side only, on either side", async () => {
+    const ann = await customerWith(system, 450n);
+    const orderId = await reserved(system, ann, burger);
+    await payWithPoints(system, ann, orderId);
+    await system.settle();
+    expect(await halfDone(system)).toEqual([]);
+    const { sql } = system.app("points");
+    await sql`update holds set status = 'HELD' where order_id = ${orderId}`;
+    expect((await halfDone(system)).join()).toContain("is HELD: expected COMMITTED");
+    await sql`update holds set status = 'COMMITTED', amount = 449 where order_id = ${orderId}`;
+    expect((await halfDone(system)).join()).toContain("which has other points");
+    await sql`update holds set amount = 450 where order_id = ${orderId}`;
+    const orders = system.app("order").sql;
+    await orders`update decisions set decision = 'ABORT' where order_id = ${orderId}`;
+    expect((await halfDone(system)).join()).toContain("ABORT is recorded for hold");
+    await orders`update decisions set decision = 'COMMIT' where order_id = ${orderId}`;
+    expect(await halfDone(system)).toEqual([]);
+  });
+});
+
+/** Facts of stock wait on their way, until the answer is called. */
+function holdBackReservations(): () => void {
+  const { events } = system.platform;
+  const publish = events.publish;
+  events.publish = async (messages) => {
+    if (messages.some(({ topic }) => topic === "stock")) throw new Error("the broker is away");
+    await publish(messages);
+  };
+  return () => {
+    events.publish = publish;
+  };
+}
+
+/** Points has taken in that the order is cancelled. */
+async function heardOfCancellation(orderId: string): Promise<boolean> {
+  const [told] = await system.broker.sql<
+    { id: string }[]
+  >`select id from facts where key = ${orderId} and type = 'order.cancelled'`;
+  if (!told) return false;
+  return (await system.app("points").sql`select from inbox where message_id = ${told.id}`).length === 1;
+}
