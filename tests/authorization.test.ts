@@ -249,7 +249,7 @@ describe("what a caller says of itself", () => {
     const { url } = edge;
     for (const name of ["access_token", "token", "authorization"]) {
       const res = await fetch(`${url}/v1/orders/${shop.orderId}?${name}=${shop.tokens.owner}`);
-      expect([res.status, await res.text()]).toEqual([400, expect.not.stringContaining(shop.users.owner)]);
+      expect([res.status, await res.text()]).toEqual([401, expect.not.stringContaining(shop.users.owner)]);
     }
   });
 

@@ -16,6 +16,7 @@ import type { Metrics } from "../../packages/telemetry/metrics.ts";
 import { createAddresses } from "./address.ts";
 import { createBounds } from "./bounds.ts";
 import type { GatewayConfig } from "./config.ts";
+import { createEntry } from "./entry.ts";
 import { admit, createCors, secure } from "./headers.ts";
 import type { EdgeService } from "./health.ts";
 import { createLimit } from "./limits.ts";
@@ -60,8 +61,9 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   const rpcs = exposed(services, verifier).map(createBounds({ verifier, clock }));
   const limit = config.rateLimits ? createLimit({ locks, verifier, metrics }) : async () => {};
+  const enter = createEntry({ limit, verifier, log, metrics });
   const gate = ({ method, requestHeader, responseHeader }: HandlerContext) =>
-    limit(method, requestHeader, responseHeader);
+    enter(method, requestHeader, responseHeader);
   const routeAll = (router: ConnectRouter) => {
     route(router, rpcs);
     routeReflection(router, [...new Set(rpcs.map(({ method }) => method.parent))]);
@@ -70,7 +72,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   const answerRpc = serveRoutes(routeAll, { ...serving, onStream });
   const restRoutes = createRoutes(rpcs);
-  const answerRest = createRest(restRoutes, { limit, log, shutdown: shutdown.signal, onStream });
+  const answerRest = createRest(restRoutes, { enter, log, shutdown: shutdown.signal, onStream });
   const pages = createPages({
     services,
     rpcs,

@@ -6,13 +6,13 @@ import { ACCEPT_COMPRESSION } from "../../packages/service/http.ts";
 import type { ServerStreamRpc } from "../../packages/service/rpc.ts";
 import type { Context } from "../../packages/telemetry/context.ts";
 import type { Log } from "../../packages/telemetry/log.ts";
-import type { Limit } from "./limits.ts";
+import type { Entry } from "./entry.ts";
 import { asConnectError, problemOf, problemResponse } from "./problem.ts";
 import { readRequest, statusOf } from "./rest-request.ts";
 import type { Match, RouteTable } from "./routes.ts";
 
 export interface RestPorts {
-  limit: Limit;
+  enter: Entry;
   log: Log;
   /** Its abort ends streams. */
   shutdown: AbortSignal;
@@ -48,7 +48,7 @@ async function answer(match: Match, req: Request, context: Context, ports: RestP
   const { rpc } = match.route;
   const headers = new Headers();
   try {
-    await ports.limit(rpc.method, req.headers, headers);
+    await ports.enter(rpc.method, req.headers, headers);
     const request = await readRequest(match, req);
     if (rpc.kind === "server_streaming") return await streamed(rpc, request, req, context, headers, ports);
     const reply = await rpc.call(request, { headers: req.headers, signal: req.signal, answer: answerOf(headers) });
