@@ -38,7 +38,14 @@ const GROUPS: Record<string, Variable[]> = {
     {
       name: "DATABASE_URL",
       unset: "a PostgreSQL of its own in `DATA_DIR`",
-      meaning: "another PostgreSQL; its user may create roles and databases",
+      meaning:
+        "another PostgreSQL; its user may create roles and databases; of several hosts by comma the one that is primary is used",
+    },
+    {
+      name: "DATABASE_REPLICA_URLS",
+      unset: "none",
+      meaning:
+        "replicas of it, by comma, that answer reads for strangers and for callers who send back the `bodega-position` of their last write",
     },
     {
       name: "RELAY",
@@ -128,8 +135,8 @@ export async function configurationPage(): Promise<string> {
   return `# Configuration
 
 All of it is environment variables, read at the start and nowhere below. A value that makes no sense stops the start with
-a sentence that names the variable. \`DATABASE_REPLICA_URLS\` and \`STRIPE_…\` belong to
-adapters that this version does not have yet: it refuses to start with them rather than ignore them.
+a sentence that names the variable. \`STRIPE_…\` belong to
+an adapter that this version does not have yet: it refuses to start with them rather than ignore them.
 
 ${tables.join("\n")}`;
 }

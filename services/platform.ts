@@ -1,9 +1,10 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { AuthService, Role } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
-import { openDatabase } from "../packages/database/database.ts";
+import { type Database, openDatabase } from "../packages/database/database.ts";
 import { migrate } from "../packages/database/migrate.ts";
-import { provision } from "../packages/database/provision.ts";
+import { databaseOn, provision } from "../packages/database/provision.ts";
+import { openReplicas } from "../packages/database/replicas.ts";
 import { createEmbeddedEvents } from "../packages/events/embedded.ts";
 import type { Events } from "../packages/events/events.ts";
 import { createEmbeddedJobs } from "../packages/jobs/embedded.ts";
@@ -32,6 +33,8 @@ export interface PlatformOptions {
   elsewhere?: (service: DescService) => Transport;
   /** A PostgreSQL user that may create roles and databases. */
   databaseUrl: string;
+  /** Copies of the server of `databaseUrl` that follow it. */
+  replicaUrls?: string[];
   /** Databases that are there already, by service: used as they are. */
   databaseUrls?: Record<string, string>;
   /** Database and role names are this and the service's name: bodega_order. */
@@ -68,6 +71,12 @@ const BROKER = "broker";
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const { clock, securityClock, random, log, metrics, relay } = options;
   const urlOf = await databases(options);
+  const replicasOf = (service: string, { sql }: Database) => {
+    const { replicaUrls = [], databaseUrls = {}, secret } = options;
+    if (replicaUrls.length === 0 || databaseUrls[service]) return {};
+    const urls = replicaUrls.map((url) => databaseOn(url, secret, nameOf(options, service)));
+    return { replicas: openReplicas(urls, service, sql, () => performance.now()) };
+  };
   const open = (service: string) => openDatabase(urlOf(service), service);
   const brokerLog = log.with({ service: BROKER });
   const broker = needsBroker(options) ? open(BROKER) : undefined;
@@ -93,8 +102,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const services = await Promise.all(
     options.services.map(async (definition) => {
       const { name } = definition;
+      const database = open(name);
       const running = await runService(definition, {
-        database: open(name),
+        database,
+        ...replicasOf(name, database),
         databaseUrl: urlOf(name),
         relay,
         events,
@@ -140,11 +151,18 @@ function needsBroker({ events, jobs }: PlatformOptions): boolean {
 
 /** Where each database of this process is; made on the server of `databaseUrl` unless the service has one of its own. */
 async function databases(options: PlatformOptions): Promise<(service: string) => string> {
-  const { databaseUrl, databaseUrls = {}, databasePrefix, secret } = options;
-  const nameOf = (service: string) => `${databasePrefix}_${service}`;
+  const { databaseUrl, databaseUrls = {}, secret } = options;
   const wanted = [...options.services.map(({ name }) => name), ...(needsBroker(options) ? [BROKER] : [])];
-  const made = await provision(databaseUrl, secret, wanted.filter((name) => !databaseUrls[name]).map(nameOf));
-  return (service) => databaseUrls[service] ?? there(made.get(nameOf(service)));
+  const made = await provision(
+    databaseUrl,
+    secret,
+    wanted.filter((name) => !databaseUrls[name]).map((name) => nameOf(options, name)),
+  );
+  return (service) => databaseUrls[service] ?? there(made.get(nameOf(options, service)));
+}
+
+function nameOf({ databasePrefix }: PlatformOptions, service: string): string {
+  return `${databasePrefix}_${service}`;
 }
 
 function there<T>(value: T | undefined): T {

@@ -30,9 +30,18 @@ test.each<[string[], Record<string, string>, string]>([
   [["order"], { CLUSTER_SECRET: "short" }, "CLUSTER_SECRET must have at least 32 characters, found 5"],
   [["gateway"], { ORDER_URL: "order:8080" }, "ORDER_URL must be of the form http://host:port, found order:8080"],
   [["gateway"], { ORDER_URL: "http://order:8080/" }, "ORDER_URL must be of the form"],
+  [[], { DATABASE_REPLICA_URLS: "postgres://a@b/c", DATABASE_URL: "" }, "DATABASE_REPLICA_URLS needs DATABASE_URL"],
+  [[], { DATABASE_REPLICA_URLS: "postgres://a@b/c,postgres:d" }, "DATABASE_REPLICA_URLS is not of the form"],
+  [[], { RELAY: "wal", DATABASE_URL: "postgres://a@b:1,c:2/d" }, "RELAY=wal reads the log of one server"],
   [["order"], { STOCK_DATABASE_URL: "stock" }, "STOCK_DATABASE_URL is not of the form postgres://"],
 ])("%j with %j is refused: %s", (args, env, sentence) => {
   expect(() => readSettings(args, { ...APART, ...env })).toThrow(sentence);
+});
+
+test("replicas are named by comma, each with as many hosts as it has", () => {
+  const DATABASE_REPLICA_URLS = "postgres://a@b:1/c, postgres://a@d:1,e:2/c";
+  const { replicaUrls } = readSettings([], { ...APART, DATABASE_REPLICA_URLS });
+  expect(replicaUrls).toEqual(["postgres://a@b:1/c", "postgres://a@d:1,e:2/c"]);
 });
 
 test("what one process makes for itself need not be given to it", () => {

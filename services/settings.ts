@@ -1,4 +1,5 @@
 import { StartError } from "../packages/database/start-error.ts";
+import { hostsOf, readDatabaseUrl } from "../packages/database/url.ts";
 import { readKafkaBrokers } from "../packages/events/kafka-brokers.ts";
 import { readRedisUrl } from "../packages/locks/redis-url.ts";
 import type { Anchor } from "../packages/service/clock.ts";
@@ -6,7 +7,7 @@ import { type Environment, SERVICE_NAMES } from "./all.ts";
 import { readConfig as gatewayConfig, readPort } from "./gateway/config.ts";
 
 /** What later versions speak; a half-understood target must not be ignored. */
-const NOT_YET = ["RABBITMQ_URL", "DATABASE_REPLICA_URLS"];
+const NOT_YET = ["RABBITMQ_URL"];
 const SECRET_CHARS_MIN = 32;
 
 export type Settings = ReturnType<typeof readSettings>;
@@ -21,6 +22,8 @@ export function readSettings(args: string[], env: Environment) {
   try {
     const relay = env["RELAY"] || "poll";
     if (relay !== "poll" && relay !== "wal") throw new Error(`RELAY must be poll or wal, found ${relay}`);
+    if (relay === "wal" && hostsOf(env["DATABASE_URL"] ?? "").length > 1)
+      throw new Error("RELAY=wal reads the log of one server, but DATABASE_URL names several: use RELAY=poll");
     const timeScale = positive("TIME_SCALE", env["TIME_SCALE"] || "1");
     return {
       ...runs,
@@ -28,6 +31,7 @@ export function readSettings(args: string[], env: Environment) {
       dataDir: env["DATA_DIR"] || ".data",
       databaseUrl: databaseUrl("DATABASE_URL", env["DATABASE_URL"]),
       databaseUrls: databaseUrls(env),
+      replicaUrls: replicaUrls(env["DATABASE_REPLICA_URLS"] ?? "", env["DATABASE_URL"]),
       kafka: env["KAFKA_BROKERS"] ? readKafkaBrokers(env["KAFKA_BROKERS"]) : undefined,
       redis: env["REDIS_URL"] ? readRedisUrl(env["REDIS_URL"]) : undefined,
       timeScale,
@@ -102,11 +106,15 @@ function databaseUrls(env: Environment): Record<string, string> {
   return Object.fromEntries(urls.flatMap(([name, url]) => (url ? [[name, url]] : [])));
 }
 
-/** It may hold a password, so a complaint does not repeat it. */
-function databaseUrl(name: string, text: string | undefined): string | undefined {
-  if (text && !/^postgres(ql)?:\/\/[^/?#]/.test(text))
-    throw new Error(`${name} is not of the form postgres://user:password@host:port/database`);
-  return text || undefined;
+function databaseUrl(name: string, url: string | undefined): string | undefined {
+  return url ? readDatabaseUrl(name, url) : undefined;
+}
+
+/** By comma; each begins with its scheme, because one URL may have several hosts. */
+function replicaUrls(text: string, primary: string | undefined): string[] {
+  if (!text) return [];
+  if (!primary) throw new Error("DATABASE_REPLICA_URLS needs DATABASE_URL, the primary that they are replicas of");
+  return text.split(/,\s*(?=postgres)/).map((url) => readDatabaseUrl("DATABASE_REPLICA_URLS", url.trim()));
 }
 
 function positive(name: string, text: string): number {

@@ -99,11 +99,12 @@ async function platformOn(
   base: Foundation,
   where: Pick<PlatformOptions, "services" | "databaseUrl" | "secret" | "elsewhere">,
 ): Promise<Platform> {
-  const { databaseUrl, databaseUrls, dataDir, relay } = base.settings;
+  const { databaseUrl, databaseUrls, replicaUrls, dataDir, relay } = base.settings;
   const platform = await startPlatform({
     ...base,
     ...where,
     databaseUrls,
+    replicaUrls,
     databasePrefix: "bodega",
     relay,
     securityClock: systemClock(),

@@ -2,6 +2,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport, type Interceptor } from "@connectrpc/connect";
 import { Role } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { type Database, openDatabase } from "../packages/database/database.ts";
+import { databaseOn } from "../packages/database/provision.ts";
 import type { Locks } from "../packages/locks/locks.ts";
 import type { App } from "../packages/service/app.ts";
 import { type DrivenClock, drivenClock } from "../packages/service/clock.ts";
@@ -50,6 +51,9 @@ export interface SystemOptions {
   env?: Record<string, string>;
   relay?: "wal" | "poll";
   locks?: Locks;
+  /** Another PostgreSQL than the one that all tests share, and its replicas. */
+  databaseUrl?: string;
+  replicaUrls?: string[];
 }
 
 const ENVIRONMENT = {
@@ -58,11 +62,12 @@ const ENVIRONMENT = {
   ADMIN_EMAIL: "admin@bodega.test",
   ADMIN_PASSWORD: "correct horse battery",
 };
+const SECRET = "test";
 const START = new Date("2026-01-05T08:00:00Z");
 let systems = 0;
 
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
-  const databaseUrl = await testPostgres();
+  const databaseUrl = options.databaseUrl ?? (await testPostgres());
   const clock = drivenClock(START);
   const random = systemRandom(clock);
   const lines: Line[] = [];
@@ -77,8 +82,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     services,
     trustedKeys: [key.publicJwk],
     databaseUrl,
+    ...(options.replicaUrls && { replicaUrls: options.replicaUrls }),
     databasePrefix,
-    secret: "test",
+    secret: SECRET,
     relay: options.relay ?? "poll",
     ...(options.locks && { locks: options.locks }),
     clock,
@@ -111,9 +117,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     );
   }
 
-  const brokerUrl = new URL(databaseUrl);
-  brokerUrl.pathname = `/${databasePrefix}_broker`;
-  const broker = openDatabase(brokerUrl.toString(), "test-broker");
+  const broker = openDatabase(databaseOn(databaseUrl, SECRET, `${databasePrefix}_broker`), "test-broker");
   const settle = () => settled(platform, clock);
   return {
     clock,

@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { hostsOf } from "./url.ts";
 
 /*
  * Words used below and everywhere:
@@ -37,12 +38,14 @@ const POOL_CONNECTIONS = 10;
 const IDLE_S = 60;
 const CONNECT_TIMEOUT_S = 5;
 const STATEMENT_TIMEOUT_MS = 10_000;
+/** The server ends a statement before that; only a commit that waits for a replica may take longer, and then nobody knows. */
+const ANSWER_TIMEOUT_S = 15;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
 const CLOSE_TIMEOUT_S = 5;
 /** Seconds before each new try to connect; the library's own grows to twenty. */
 const backoff = (tries: number) => Math.min(0.02 * 2 ** tries, 1);
 
-/** Opens lazily: the first statement connects. `url` is a libpq-style postgres:// URL, several hosts allowed. */
+/** Opens lazily: the first statement connects. `url` is a libpq-style postgres:// URL; of several hosts the one that is primary is used. */
 export function openDatabase(url: string, name: string): Database {
   const sql = connect(url, name, POOL_CONNECTIONS);
   return {
@@ -65,6 +68,8 @@ function connect(url: string, name: string, max: number, onclose?: () => void): 
     max,
     idle_timeout: max === 1 ? 0 : IDLE_S,
     connect_timeout: CONNECT_TIMEOUT_S,
+    answer_timeout: ANSWER_TIMEOUT_S,
+    ...(hostsOf(url).length > 1 && { target_session_attrs: "primary" }),
     max_lifetime: null,
     backoff,
     onnotice: () => {},
@@ -85,10 +90,10 @@ export function errorCode(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Whether the database could not be asked, so that asking again later may work. */
+/** Whether the database could not be asked, so that asking again later may work. 25006: it is a replica now, or not yet a primary. */
 export function isOutage(error: unknown): boolean {
   const code = errorCode(error) ?? "";
-  return /^(CONNECT|CONNECTION_|ECONN|ENOTFOUND|EPIPE|ENOENT|08|57P0|53|57014|25P03)/.test(code);
+  return /^(CONNECT|CONNECTION_|ECONN|ENOTFOUND|EPIPE|ENOENT|08|57P0|53|57014|25P03|25006)/.test(code);
 }
 
 export function isUniqueViolation(error: unknown, constraint: string): boolean {

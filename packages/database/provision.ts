@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
 import { openDatabase } from "./database.ts";
+import { databaseAt } from "./url.ts";
 
 const NAME = /^[a-z][a-z0-9_]{0,62}$/;
 /** Any number that no other advisory lock of the platform uses. */
@@ -19,7 +20,12 @@ export async function provision(adminUrl: string, secret: string, names: string[
   } finally {
     await admin.close();
   }
-  return new Map(names.map((name) => [name, urlOf(adminUrl, name, passwordOf(secret, name))]));
+  return new Map(names.map((name) => [name, databaseOn(adminUrl, secret, name)]));
+}
+
+/** Where a database that `provision` made is; on a replica's URL, where its copy is. */
+export function databaseOn(url: string, secret: string, name: string): string {
+  return databaseAt(url, name, name, passwordOf(secret, name));
 }
 
 async function ensure(
@@ -38,12 +44,4 @@ async function ensure(
 
 function passwordOf(secret: string, name: string): string {
   return createHmac("sha256", secret).update(name).digest("hex");
-}
-
-function urlOf(adminUrl: string, name: string, password: string): string {
-  const url = new URL(adminUrl);
-  url.username = name;
-  url.password = password;
-  url.pathname = `/${name}`;
-  return url.toString();
 }

@@ -3,6 +3,7 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { untilReached } from "./again.ts";
+import { POSITION_HEADER } from "./replica-reads.ts";
 import { ADDRESS_HEADER, type CallContext, type Rpc } from "./rpc.ts";
 
 /**
@@ -30,7 +31,7 @@ function hasRequestId(message: Message): boolean {
 }
 
 /** All that a service believes of a request besides its message. */
-const FORWARDED = ["authorization", "x-request-id", "traceparent", "tracestate", ADDRESS_HEADER];
+const FORWARDED = ["authorization", "x-request-id", "traceparent", "tracestate", ADDRESS_HEADER, POSITION_HEADER];
 
 /** RPCs that another process answers, in front of which the edge can stand as if they were its own. All checks are made over there. */
 export function remoteRpcs(services: DescService[], transport: Transport): Rpc[] {
@@ -44,7 +45,11 @@ function remoteRpc(method: DescMethod, transport: Transport): Rpc {
       method,
       async call(request, context) {
         try {
-          return (await transport.unary(method, context.signal, undefined, forwarded(context), request)).message;
+          const sent = forwarded(context);
+          const { header, message } = await transport.unary(method, context.signal, undefined, sent, request);
+          const position = header.get(POSITION_HEADER);
+          if (position !== null) context.answer?.headers.set(POSITION_HEADER, position);
+          return message;
         } catch (error) {
           throw bare(error);
         }

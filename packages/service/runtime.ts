@@ -5,6 +5,7 @@ import type { Database } from "../database/database.ts";
 import { migrate } from "../database/migrate.ts";
 import type { OutboxRow } from "../database/outbox.ts";
 import { type Relay, startPollRelay } from "../database/relay.ts";
+import type { Replicas } from "../database/replicas.ts";
 import { type Recorded, type Recorder, record, type Tx, write } from "../database/story.ts";
 import { startWalRelay } from "../database/wal.ts";
 import type { Events, FactMessage } from "../events/events.ts";
@@ -22,6 +23,7 @@ import { createOnce } from "./once.ts";
 import { opsHandlers } from "./ops.ts";
 import type { Random } from "./random.ts";
 import { createReceiver, takeInJobs } from "./reactions.ts";
+import { readingReplicas } from "./replica-reads.ts";
 import { bindRpcs, type Rpc, route } from "./rpc.ts";
 import type { Service } from "./service.ts";
 import type { Verifier } from "./tokens.ts";
@@ -33,6 +35,8 @@ export interface Ports {
   database: Database;
   /** Connection URL of the same database, for the write-ahead-log relay. */
   databaseUrl: string;
+  /** Copies of the database, for display reads. */
+  replicas?: Replicas;
   relay: "wal" | "poll";
   events: Events;
   jobs: Jobs;
@@ -78,9 +82,10 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
     }
   };
   const app = createApp(definition, ports, recorder, log, committed);
+  const ops = opsHandlers(definition.name, ports.clock.now());
   const rpcs = bindRpcs(
     app,
-    { answers: [...definition.answers, opsHandlers(definition.name, ports.clock.now())] },
+    { answers: readingReplicas(definition.name, [...definition.answers, ops], ports.replicas) },
     ports.verifier,
   );
   const closers: (() => Promise<void>)[] = [];
@@ -116,6 +121,7 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
     busy: () => wakes.worker?.busy() ?? 0,
     async close() {
       for (const close of closers.reverse()) await close();
+      await ports.replicas?.close();
       await ports.database.close();
     },
   };

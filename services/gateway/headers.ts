@@ -1,3 +1,4 @@
+import { POSITION_HEADER } from "../../packages/service/replica-reads.ts";
 import { ADDRESS_HEADER } from "../../packages/service/rpc.ts";
 import { type Context, contextFrom, contextHeaders } from "../../packages/telemetry/context.ts";
 import type { AddressOf } from "./address.ts";
@@ -46,12 +47,12 @@ export function secure(headers: Headers, context: Context, https: boolean): void
 
 const ALLOWED_HEADERS = [
   ...["authorization", "content-type", "content-encoding", "accept-encoding", "idempotency-key"],
-  ...["x-request-id", "traceparent", "tracestate"],
+  ...["x-request-id", "traceparent", "tracestate", POSITION_HEADER],
   ...["connect-protocol-version", "connect-timeout-ms", "connect-accept-encoding", "connect-content-encoding"],
   ...["grpc-timeout", "grpc-accept-encoding", "grpc-encoding", "x-grpc-web", "x-user-agent"],
 ].join(", ");
 const EXPOSED_HEADERS = [
-  ...["x-request-id", "retry-after", "ratelimit", "ratelimit-policy"],
+  ...["x-request-id", POSITION_HEADER, "retry-after", "ratelimit", "ratelimit-policy"],
   ...["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
   ...["grpc-status", "grpc-message", "grpc-status-details-bin", "content-encoding", "connect-content-encoding"],
 ].join(", ");
