@@ -6,13 +6,13 @@ import { ACCEPT_COMPRESSION } from "../../packages/service/http.ts";
 import type { ServerStreamRpc } from "../../packages/service/rpc.ts";
 import type { Context } from "../../packages/telemetry/context.ts";
 import type { Log } from "../../packages/telemetry/log.ts";
-import type { Entry } from "./entry.ts";
+import type { Limit } from "./limits.ts";
 import { asConnectError, problemOf, problemResponse } from "./problem.ts";
 import { readRequest, statusOf } from "./rest-request.ts";
 import type { Match, RouteTable } from "./routes.ts";
 
 export interface RestPorts {
-  enter: Entry;
+  enter: Limit;
   log: Log;
   /** Its abort ends streams. */
   shutdown: AbortSignal;
