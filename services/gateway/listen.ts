@@ -4,9 +4,8 @@ import { type GrpcOptions, listenGrpc } from "../../packages/service/grpc.ts";
 import { GRACE_MS, listenHttp, type Server } from "../../packages/service/listen.ts";
 import type { Log } from "../../packages/telemetry/log.ts";
 import type { Metrics } from "../../packages/telemetry/metrics.ts";
-import type { AddressOf } from "./address.ts";
 import type { GatewayConfig } from "./config.ts";
-import { admitPlain } from "./headers.ts";
+import { type AddressOf, admitPlain } from "./headers.ts";
 import { createOpsPages, type EdgeService } from "./health.ts";
 
 export interface Listening {
