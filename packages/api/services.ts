@@ -6,7 +6,6 @@ import { OpsService } from "./gen/bodega/ops/v1/ops_pb.ts";
 import { OrderService } from "./gen/bodega/order/v1/order_pb.ts";
 import { PaymentService } from "./gen/bodega/payment/v1/payment_pb.ts";
 import { PointsService } from "./gen/bodega/points/v1/points_pb.ts";
-import { PointsService } from "./gen/bodega/points/v1/points_pb.ts";
 import { ProductService } from "./gen/bodega/product/v1/product_pb.ts";
 import { StockService } from "./gen/bodega/stock/v1/stock_pb.ts";
 
@@ -17,7 +16,6 @@ export const SERVICES: Record<string, DescService[]> = {
   stock: [StockService, OpsService],
   order: [OrderService, OpsService],
   payment: [PaymentService, OpsService],
-  points: [PointsService, OpsService],
   points: [PointsService, OpsService],
   kitchen: [KitchenService, OpsService],
   mail: [MailService, OpsService],
