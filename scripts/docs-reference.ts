@@ -12,6 +12,7 @@ import { loadServices, SERVICE_NAMES } from "../services/all.ts";
 import { OPEN, STEPS } from "../services/kitchen/ticket.ts";
 import { MOVES } from "../services/order/order.ts";
 import { MOVES as PAYMENT_MOVES } from "../services/payment/payment.ts";
+import { VERDICTS } from "../services/points/hold.ts";
 import { WHEN_CANCELLED, WHEN_PAID } from "../services/stock/reservation.ts";
 import { type File, importsOf, isTest } from "./tidy-source.ts";
 import { ownFiles } from "./tree.ts";
@@ -173,14 +174,19 @@ function states(): string {
     diagram("A payment", "PENDING", [...payment, ["CAPTURED", "REFUNDED", "all of it is back"]]),
     diagram("A ticket", "QUEUED", ticket),
     diagram("A reservation", "RESERVED", held),
+    diagram(
+      "A hold on points",
+      "HELD",
+      Object.entries(VERDICTS).flatMap(([verdict, table]) => movesBy(verdict, table)),
+    ),
   ].join("\n\n");
 }
 
 type Move = [from: string, to: string, by?: string];
 
-function movesBy(fact: string, table: Record<string, { to: string } | "impossible" | null>): Move[] {
+function movesBy(by: string, table: Record<string, { to: string } | "impossible" | null>): Move[] {
   return Object.entries(table).flatMap(([from, move]) =>
-    move === null || move === "impossible" ? [] : [[from, move.to, fact]],
+    move === null || move === "impossible" ? [] : [[from, move.to, by]],
   );
 }
 

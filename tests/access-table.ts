@@ -97,6 +97,13 @@ export const ACCESS: Record<string, Row> = {
     request: ({ doomedOrderId }) => ({ orderId: doomedOrderId }),
     nobodys: ({ nobodys }) => ({ orderId: nobodys }),
   },
+  "OrderService.PayWithPoints": {
+    who: "owner",
+    notForAdmins: true,
+    request: ({ fresh, orderId }) => ({ requestId: fresh(), orderId }),
+    nobodys: ({ fresh, nobodys }) => ({ requestId: fresh(), orderId: nobodys }),
+    refusal: "NOT_ENOUGH_POINTS",
+  },
   "OrderService.WatchOrder": {
     who: "owner",
     request: ({ orderId }) => ({ orderId }),
@@ -134,6 +141,29 @@ export const ACCESS: Record<string, Row> = {
       reason: "cold soup",
     }),
   },
+
+  "PointsService.GetBalance": { who: "signed in", request: () => ({}) },
+  "PointsService.GetBalance of somebody": {
+    who: "owner",
+    request: ({ users }) => ({ userId: users.owner }),
+    nobodys: ({ nobodys }) => ({ userId: nobodys }),
+  },
+  "PointsService.ListEntries": { who: "signed in", request: () => ({ pageSize: 5 }) },
+  "PointsService.ListEntries of somebody": {
+    who: "owner",
+    request: ({ users }) => ({ userId: users.owner, pageSize: 5 }),
+    nobodys: ({ nobodys }) => ({ userId: nobodys, pageSize: 5 }),
+  },
+  "PointsService.GrantPoints": {
+    who: "admin",
+    request: ({ fresh, users }) => ({ requestId: fresh(), userId: users.other, amount: "1", reason: "a present" }),
+  },
+  "PointsService.PrepareHold": {
+    who: "service",
+    request: ({ orderId, users }) => ({ orderId, userId: users.owner, amount: "1" }),
+  },
+  "PointsService.GetHold": { who: "service", request: ({ orderId }) => ({ orderId }) },
+  "PointsService.Reconcile": { who: "admin", request: () => ({}) },
 
   "KitchenService.ListTickets": { who: "kitchen", request: () => ({ status: "TICKET_STATUS_QUEUED" }) },
   "KitchenService.AcceptTicket": { who: "kitchen", request: ({ tickets }) => ({ ticketId: tickets.queued }) },

@@ -217,15 +217,19 @@ describe("races", () => {
     expect(await differences(system)).toEqual([]);
   });
 
-  test("expiry between prepare and decision wins, and the points are free at once", async () => {
+  test.each([
+    ["expiry", OrderStatus.CANCELLED, async () => system.clock.advance(DAY_MS)],
+    ["money", OrderStatus.PAID, async (paymentId: string) => playProvider(system, paymentId, "succeeded")],
+  ])("%s between prepare and decision wins, and the points are free at once", async (_, status, happens) => {
     const ann = await customerWith(system, 450n);
     const orderId = await reserved(system, ann, burger);
+    const { payment } = await system.as(ann, PaymentService).startPayment({ orderId });
     const { promise: slow, resolve: goOn } = Promise.withResolvers<void>();
     const { mend } = ofDecision(system, (decide) => slow.then(decide));
     const paying = payWithPoints(system, ann, orderId).catch(ConnectError.from);
     await eventually(async () => (await pointsOf(system, ann))[1] === 450n);
-    system.clock.advance(DAY_MS);
-    await eventually(async () => (await orderNow(system, orderId)).status === OrderStatus.CANCELLED);
+    await happens(payment?.paymentId ?? "");
+    await eventually(async () => (await orderNow(system, orderId)).status === status);
     goOn();
     expect(await paying).toMatchObject({ code: Code.FailedPrecondition });
     await mend();
