@@ -1,4 +1,4 @@
-// A real RabbitMQ of a test: on ports and in a folder of its own.
+// A real RabbitMQ of a test, or three behind HAProxy: on ports and in a folder of its own.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,15 +6,18 @@ import { missing } from "../scripts/servers/install.ts";
 import { type Servers, startServers } from "../scripts/servers/start-servers.ts";
 
 /** Why tests that need a real server are skipped; empty when they are not. */
-export const NO_RABBITMQ = process.env["CLUSTER"]
-  ? missing(["epmd", "rabbitmq"])
-      .map(({ name, apt = [] }) => `${name} is not installed: apt-get install ${apt.join(" ")}`)
-      .join(", ")
-  : "bun run test:cluster runs it";
+export const NO_RABBITMQ = why(["epmd", "rabbitmq"]);
+export const NO_RABBITMQ_CLUSTER = why(["epmd", "rabbitmq", "haproxy"]);
+
+function why(kinds: Parameters<typeof missing>[0]): string {
+  if (!process.env["CLUSTER"]) return "bun run test:cluster runs it";
+  return missing(kinds)
+    .map(({ name, apt = [] }) => `${name} is not installed: apt-get install ${apt.join(" ")}`)
+    .join(", ");
+}
 
 /** Ten copies of a test side by side do not meet. */
 const BASE_PORT = 19_000 + (process.pid % 10) * 100;
-const NODE = "rabbitmq-1";
 
 export interface RabbitServer {
   url: string;
@@ -27,14 +30,38 @@ export interface RabbitServer {
 }
 
 export async function startRabbit(): Promise<RabbitServer> {
+  const { url, nodes, end } = await startAll("rabbitmq", 1);
+  const [node] = nodes;
+  if (!node) throw new Error("no RabbitMQ was started");
+  return { ...node, url, end };
+}
+
+export type RabbitNodeServer = Omit<RabbitServer, "url" | "end">;
+
+export interface RabbitCluster {
+  /** Of HAProxy. */
+  url: string;
+  nodes: RabbitNodeServer[];
+  end(): Promise<void>;
+}
+
+export async function startRabbitCluster(): Promise<RabbitCluster> {
+  return startAll("haproxy", 3);
+}
+
+async function startAll(kind: "rabbitmq" | "haproxy", size: 1 | 3): Promise<RabbitCluster> {
   const dataDir = mkdtempSync(join(tmpdir(), "bodega-rabbitmq-"));
-  const servers = await startServers(["rabbitmq"], { dataDir, basePort: BASE_PORT });
+  const servers = await startServers([kind], { dataDir, size, basePort: BASE_PORT });
   return {
     url: urlIn(servers),
-    start: () => servers.start(NODE),
-    kill: () => servers.kill(NODE),
-    freeze: () => servers.pause(NODE),
-    thaw: () => servers.resume(NODE),
+    nodes: servers.names
+      .filter((name) => name.startsWith("rabbitmq-"))
+      .map((name) => ({
+        start: () => servers.start(name),
+        kill: () => servers.kill(name),
+        freeze: () => servers.pause(name),
+        thaw: () => servers.resume(name),
+      })),
     async end() {
       await servers.down();
       rmSync(dataDir, { recursive: true, force: true });

@@ -74,6 +74,28 @@ export function jobsContract(
     await again.close();
   });
 
+  check("a wake-up reaches who works its queue, and nobody else", async () => {
+    const { jobs } = await open();
+    const [mail, order] = [collect(jobs, "mail"), collect(jobs, "order")];
+    for (const ms of [2_100, 3_200, 4_300]) jobs.wakeLater("mail", ms);
+    await eventually(() => mail.wakeUps === 3);
+    expect(order.wakeUps).toBe(0);
+    expect([...mail.got, ...order.got]).toEqual([]);
+    expect(await jobs.undelivered()).toBe(0);
+    await jobs.close();
+  });
+
+  check("however many wait for the same second, it is one wake-up", async () => {
+    const { jobs } = await open();
+    const mail = collect(jobs, "mail");
+    for (let i = 0; i < 1_000; i++) jobs.wakeLater("mail", 3_000);
+    jobs.wakeLater("mail", 5_000);
+    await eventually(() => mail.wakeUps >= 2);
+    // On the edge of a second some fall into the next.
+    expect(mail.wakeUps).toBeLessThanOrEqual(3);
+    await jobs.close();
+  });
+
   check("close waits for the handler that runs", async () => {
     const { jobs } = await open();
     let state = "idle";
@@ -96,11 +118,17 @@ export function jobsContract(
 }
 
 function collect(jobs: Jobs, queue: string) {
-  const got: JobMessage[] = [];
-  jobs.receive(queue, async (batch) => {
-    got.push(...batch);
-  });
-  return { got };
+  const collected = { got: [] as JobMessage[], wakeUps: 0 };
+  jobs.receive(
+    queue,
+    async (batch) => {
+      collected.got.push(...batch);
+    },
+    () => {
+      collected.wakeUps += 1;
+    },
+  );
+  return collected;
 }
 
 function messages(count: number): [JobMessage, ...JobMessage[]] {

@@ -1,7 +1,9 @@
 import type { Database, Sql } from "../database/database.ts";
 import { type Bell, createBell } from "../database/relay.ts";
+import { systemClock } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { JobHandler, JobMessage, Jobs, Subscription } from "./jobs.ts";
+import { onceASecond } from "./wake-ups.ts";
 
 const BATCH_MESSAGES_MAX = 100;
 const POLL_MS = 200;
@@ -12,6 +14,9 @@ const RETRY_MS_MAX = 5_000;
 export function createEmbeddedJobs(database: Database, log: Log): Jobs {
   const bells = new Map<string, Set<Bell>>();
   const subscriptions = new Set<Subscription>();
+  const sleepers = new Map<string, Set<() => void>>();
+  const timers = new Set<ReturnType<typeof setTimeout>>();
+  const { now } = systemClock();
   const bellsOf = (queue: string) => {
     const found = bells.get(queue) ?? new Set<Bell>();
     bells.set(queue, found);
@@ -30,13 +35,15 @@ export function createEmbeddedJobs(database: Database, log: Log): Jobs {
         select queue, id, type, key, body, traceparent, request_id from json_populate_recordset(null::queued, ${JSON.stringify(rows)}::text::json)`;
       for (const bell of bellsOf(queue)) bell.ring();
     },
-    receive(queue, handler) {
+    receive(queue, handler, woken = () => {}) {
       const bell = createBell();
       bellsOf(queue).add(bell);
+      sleepers.set(queue, (sleepers.get(queue) ?? new Set()).add(woken));
       const running = work(database, queue, handler, bell, log);
       const subscription = {
         async close() {
           bellsOf(queue).delete(bell);
+          sleepers.get(queue)?.delete(woken);
           subscriptions.delete(subscription);
           bell.close();
           await running;
@@ -45,11 +52,23 @@ export function createEmbeddedJobs(database: Database, log: Log): Jobs {
       subscriptions.add(subscription);
       return subscription;
     },
+    // Only those in this process: the others look into the database every second.
+    wakeLater: onceASecond(
+      () => now().getTime(),
+      (queue, ms) => {
+        const timer = setTimeout(() => {
+          timers.delete(timer);
+          for (const woken of sleepers.get(queue) ?? []) woken();
+        }, ms);
+        timers.add(timer.unref());
+      },
+    ),
     async undelivered() {
       const [row] = await database.sql<{ count: bigint }[]>`select count(*) as count from queued`;
       return Number(row?.count ?? 0);
     },
     async close() {
+      for (const timer of timers) clearTimeout(timer);
       await Promise.all([...subscriptions].map((subscription) => subscription.close()));
     },
   };

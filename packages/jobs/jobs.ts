@@ -14,12 +14,19 @@ export interface JobMessage {
  * Commands to one worker of a queue.
  *
  * Promises: what `send` has answered is delivered at least once, to one worker at a time; a batch counts as delivered when its handler resolves,
- * and is delivered again, after a growing pause, when it rejects; restarts lose nothing; queues exist before their workers do.
+ * and is delivered again, after a growing pause, when it rejects; restarts lose nothing; queues exist before their workers do; what reaches a queue
+ * in whatever shape reaches the handler, nothing is set aside on the way.
  * Does not promise: exactly-once delivery or an order. Attempts are counted and poison is parked by the receiving service, in its own database.
  */
 export interface Jobs {
   send(queue: string, messages: JobMessage[]): Promise<void>;
-  receive(queue: string, handler: JobHandler): Subscription;
+  /** `woken` is called for wake-ups, see `wakeLater`. */
+  receive(queue: string, handler: JobHandler, woken?: () => void): Subscription;
+  /**
+   * Wakes one receiver of the queue, in whichever process, about `ms` of real time from now. A hint, not a promise: it may come two seconds
+   * early, more than once, or never; who waits for a time looks into the database, and also without being woken.
+   */
+  wakeLater(queue: string, ms: number): void;
   /** Jobs sent and not yet taken. */
   undelivered(): Promise<number>;
   close(): Promise<void>;

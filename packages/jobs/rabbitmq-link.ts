@@ -2,15 +2,20 @@ import { type Channel, type ChannelModel, connect } from "amqplib";
 import type { Log } from "../telemetry/log.ts";
 import type { RabbitNode } from "./rabbitmq-url.ts";
 
+export type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage } from "amqplib";
+
 const CONNECT_MS = 5_000;
+const SET_UP_MS = 10_000;
 const CLOSE_MS = 5_000;
-const HEARTBEAT_S = 10;
+/** A node that is silent is given up after two to three of these. */
+const HEARTBEAT_S = 5;
 /** Until the first connection; later ones are tried for ever. */
 const FIRST_TRIES = 8;
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 2_000;
+const NOT_FOUND = 404;
 
-/** Connected to one of the nodes, again and again; `setUp` makes channels, topology and consumers each time. */
+/** Connected to one of the nodes, again and again; `setUp` makes channels and consumers each time. */
 export async function stayConnected(
   nodes: RabbitNode[],
   purpose: string,
@@ -32,9 +37,9 @@ export async function stayConnected(
       initialMaxRetries: FIRST_TRIES,
       maxRetries: Number.POSITIVE_INFINITY,
       waitForConnect: false,
-      async setup(model: ChannelModel) {
+      setup(model: ChannelModel) {
         model.on("error", failed);
-        await setUp(model);
+        return within(SET_UP_MS, "no channel was opened", () => setUp(model));
       },
     },
   });
@@ -55,21 +60,37 @@ export async function stayConnected(
 
 /** A channel that the broker has closed is made again with its connection. */
 export function endWithChannel(model: ChannelModel, channel: Channel, log: Log) {
-  channel.on("error", (error) => startOver(Promise.reject(error), model, log));
-}
-
-export function startOver(work: Promise<unknown>, model: ChannelModel, log: Log) {
-  work.catch((error: unknown) => {
+  channel.on("error", (error: Error) => {
     log.error("rabbitmq.starting_over", error);
-    return endWithin(model.close(), log);
+    return endWithin(() => model.close(), log);
   });
 }
 
-export async function endWithin(ending: Promise<unknown>, log: Log) {
+/** On a channel of its own, which does not survive an answer of "not found". Undefined then. */
+export async function ifFound<T>(model: ChannelModel, ask: (channel: Channel) => Promise<T>): Promise<T | undefined> {
+  const channel = await model.createChannel();
+  closing(channel);
+  try {
+    const found = await ask(channel);
+    await channel.close();
+    return found;
+  } catch (error) {
+    if (codeOf(error) === NOT_FOUND) return undefined;
+    throw error;
+  }
+}
+
+/** Aborts when it is closed, by whomever. What went wrong, the call that failed tells; unheard it would end the process. */
+export function closing(closable: Channel | ChannelModel): AbortSignal {
+  const closed = new AbortController();
+  closable.on("error", () => {});
+  closable.once("close", () => closed.abort());
+  return closed.signal;
+}
+
+export async function endWithin(end: () => Promise<unknown>, log: Log) {
   // It may have ended by itself: then the driver refuses.
-  await within(CLOSE_MS, "no answer", () => ending).catch((error) =>
-    log.warn("rabbitmq.ended", { error: String(error) }),
-  );
+  await within(CLOSE_MS, "no answer", end).catch((error) => log.warn("rabbitmq.ended", { error: String(error) }));
 }
 
 export async function within<T>(ms: number, what: string, work: (deadline: AbortSignal) => Promise<T>): Promise<T> {
@@ -83,11 +104,19 @@ export async function within<T>(ms: number, what: string, work: (deadline: Abort
   return Promise.race([work(deadline.signal), over]).finally(() => clearTimeout(timer));
 }
 
+export function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | undefined)?.code;
+}
+
 export function explained(error: unknown, nodes: RabbitNode[]): Error {
-  const where = nodes.map(({ hostname, port }) => `${hostname}:${port}`).join(", ");
+  const where = placesOf(nodes);
   const { message = "", code = "" } = error as { message?: string; code?: string };
   const said = message || code || String(error);
   if (/ACCESS.REFUSED/.test(said))
     return new Error(`RabbitMQ at ${where} refuses the user and password of RABBITMQ_URL: ${said}`, { cause: error });
   return new Error(`RabbitMQ at ${where} failed: ${said}`, { cause: error });
+}
+
+export function placesOf(nodes: RabbitNode[]): string {
+  return nodes.map(({ hostname, port }) => `${hostname}:${port}`).join(", ");
 }

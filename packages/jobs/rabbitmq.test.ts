@@ -1,44 +1,40 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomUUID } from "node:crypto";
-import { type ConfirmChannel, connect } from "amqplib";
 import { NO_RABBITMQ, type RabbitServer, startRabbit } from "../../tests/rabbitmq.ts";
+import { bare, deleteQueue, load, message, type Opened, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
+import { startTcpProxy } from "../../tests/tcp-proxy.ts";
 import { eventually } from "../service/eventually.ts";
-import { createLog, type Line } from "../telemetry/log.ts";
 import { jobsContract } from "./contract.ts";
 import type { JobMessage, Jobs } from "./jobs.ts";
-import { createRabbitJobs } from "./rabbitmq.ts";
-import { readRabbitUrl } from "./rabbitmq-url.ts";
+import { SETTLE_MS } from "./rabbitmq-queues.ts";
 
 setDefaultTimeout(120_000);
+const opened: Jobs[] = [];
 
 function withRabbit(title: string, work: () => Promise<void>): void {
   if (NO_RABBITMQ) test.skip(`${title} (${NO_RABBITMQ})`, work);
-  else test(title, work);
+  else
+    test(title, async () => {
+      try {
+        await work();
+      } finally {
+        await Promise.all(opened.splice(0).map((jobs) => jobs.close()));
+      }
+    });
 }
 
-async function open(url: string) {
-  const lines: Line[] = [];
-  const jobs = await createRabbitJobs({ nodes: readRabbitUrl(url), log: createLog((line) => lines.push(line)) });
-  return { jobs, lines };
-}
-
-function message(id: string = randomUUID()): JobMessage {
-  return { id, type: "mail.deliver", key: "key", body: Buffer.from(id), traceparent: "trace", requestId: "request" };
+async function open(...args: Parameters<typeof openJobs>): Promise<Opened> {
+  const one = await openJobs(...args);
+  opened.push(one.jobs);
+  return one;
 }
 
 function collect(jobs: Jobs, queue: string) {
-  const got: string[] = [];
+  const got: JobMessage[] = [];
   const subscription = jobs.receive(queue, async (batch) => {
-    got.push(...batch.map(({ id }) => id));
+    got.push(...batch);
   });
   return { got, subscription };
-}
-
-async function outcomeOf(call: Promise<unknown>): Promise<string> {
-  return call.then(
-    () => "sent",
-    (error: Error) => error.message,
-  );
 }
 
 describe("one RabbitMQ", () => {
@@ -48,31 +44,11 @@ describe("one RabbitMQ", () => {
   });
   afterAll(() => server?.end());
 
-  /** With a connection of the test's own. */
-  async function bare<T>(work: (channel: ConfirmChannel) => Promise<T>): Promise<T> {
-    const connection = await connect(server.url);
-    try {
-      return await work(await connection.createConfirmChannel());
-    } finally {
-      await connection.close();
-    }
-  }
-
-  /** What the queue holds, taken away. */
-  function drain(queue: string): Promise<string[]> {
-    return bare(async (channel) => {
-      const bodies: string[] = [];
-      for (let next = await channel.get(queue, { noAck: true }); next; next = await channel.get(queue, { noAck: true }))
-        bodies.push(next.content.toString());
-      return bodies;
-    });
-  }
-
   jobsContract(
     "rabbitmq",
     async () => {
-      for (const queue of ["mail", "order"]) await bare((channel) => channel.deleteQueue(`bodega.jobs.${queue}`));
-      return { jobs: (await open(server.url)).jobs, reopen: async () => (await open(server.url)).jobs };
+      for (const queue of ["mail", "order"]) await deleteQueue(server.url, queue);
+      return { jobs: (await openJobs(server.url)).jobs, reopen: async () => (await openJobs(server.url)).jobs };
     },
     NO_RABBITMQ || {},
   );
@@ -80,77 +56,82 @@ describe("one RabbitMQ", () => {
   withRabbit("a job that no queue takes is not sent, and the next one makes the queue again", async () => {
     const { jobs } = await open(server.url);
     await jobs.send("deleted", [message()]);
-    await bare((channel) => channel.deleteQueue("bodega.jobs.deleted"));
+    await deleteQueue(server.url, "deleted");
     expect(await outcomeOf(jobs.send("deleted", [message()]))).toMatch("no queue takes jobs for deleted");
-    expect(await outcomeOf(jobs.send("deleted", [message()]))).toBe("sent");
+    expect(await outcomeOf(jobs.send("deleted", [message()]))).toBe("done");
     expect(await jobs.undelivered()).toBe(1);
-    await jobs.close();
   });
 
   withRabbit("processes that come at the same moment make one queue, which works", async () => {
     const processes = await Promise.all(Array.from({ length: 4 }, () => open(server.url)));
-    for (let i = 0; i < 10; i++) {
-      const got = processes.map(({ jobs }) => collect(jobs, `crowded-${i}`).got);
-      await Promise.all(processes.map(({ jobs }) => jobs.send(`crowded-${i}`, [message()])));
-      await eventually(() => got.flat().length === processes.length);
-    }
-    await Promise.all(processes.map(({ jobs }) => jobs.close()));
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, i) => {
+        const got = processes.map(({ jobs }) => collect(jobs, `crowded-${i}`).got);
+        await Promise.all(processes.map(({ jobs }) => jobs.send(`crowded-${i}`, [message()])));
+        await eventually(() => got.flat().length === processes.length);
+      }),
+    );
   });
 
   withRabbit("a queue deleted under its worker is made again, and worked", async () => {
     const { jobs, lines } = await open(server.url);
     const { got } = collect(jobs, "torn");
-    await jobs.send("torn", [message("before")]);
+    await jobs.send("torn", [message()]);
     await eventually(() => got.length === 1);
-    await bare((channel) => channel.deleteQueue("bodega.jobs.torn"));
+    await deleteQueue(server.url, "torn");
     await eventually(() => lines.some(({ event }) => event === "rabbitmq.starting_over"));
-    await eventually(async () => (await outcomeOf(jobs.send("torn", [message("after")]))) === "sent");
-    await eventually(() => got.includes("after"));
-    await jobs.close();
+    await eventually(async () => (await outcomeOf(jobs.send("torn", [message()]))) === "done");
+    await eventually(() => got.length >= 2);
   });
 
-  withRabbit("what can never be taken in is parked by the broker, and stops nothing", async () => {
+  withRabbit("what is always refused keeps nobody back, and is there until it is taken", async () => {
     const { jobs } = await open(server.url);
     const got: string[] = [];
     let offered = 0;
+    let poisonous = true;
+    const poison = message();
     jobs.receive("sick", async (batch) => {
-      if (batch.some(({ id }) => id === "poison")) {
+      if (poisonous && batch.some(({ id }) => id === poison.id)) {
         offered += 1;
-        throw new Error("not in a thousand years");
+        throw new Error("not yet");
       }
       got.push(...batch.map(({ id }) => id));
     });
-    await jobs.send("sick", [message("poison"), message("good")]);
-    await eventually(() => got.includes("good"));
-    for (let i = 0; (await drain("bodega.parked.sick")).length === 0; i++) {
-      await jobs.send("sick", [message(`good ${i}`)]);
-      await eventually(() => got.includes(`good ${i}`));
+    await jobs.send("sick", [poison, message()]);
+    // More often than a broker's own limit, which would drop it.
+    while (offered < 50) {
+      const good = message();
+      await jobs.send("sick", [good]);
+      await eventually(() => got.includes(good.id));
     }
-    expect(offered).toBeGreaterThan(20);
+    poisonous = false;
+    await eventually(() => got.includes(poison.id));
     await eventually(async () => (await jobs.undelivered()) === 0);
-    await jobs.close();
   });
 
-  withRabbit("a message that is no job is parked at once", async () => {
-    const { jobs, lines } = await open(server.url);
-    const { got } = collect(jobs, "foreign");
-    await jobs.send("foreign", [message("first")]);
-    await bare(async (channel) => {
-      channel.publish("bodega.jobs", "foreign", Buffer.from("hello"), { persistent: true });
-      await channel.waitForConfirms();
-    });
-    let parked: string[] = [];
-    await eventually(async () => {
-      parked = await drain("bodega.parked.foreign");
-      return parked.length > 0;
-    });
-    expect(parked).toEqual(["hello"]);
-    expect(got).toEqual(["first"]);
-    expect(lines.map(({ event }) => event)).toContain("jobs.parked");
-    await jobs.close();
-  });
+  withRabbit(
+    "a message that is no job reaches the doer all the same, as one and in a shape its database takes",
+    async () => {
+      const { jobs } = await open(server.url);
+      const { got } = collect(jobs, "foreign");
+      await jobs.send("foreign", [message()]);
+      await bare(server.url, async (channel) => {
+        channel.publish("bodega.jobs", "foreign", Buffer.from("hello"));
+        channel.publish("bodega.jobs", "foreign", Buffer.from("hello"));
+        channel.publish("bodega.jobs", "foreign", Buffer.from("ho"), { messageId: "17", headers: { key: "a\0b" } });
+        await channel.waitForConfirms();
+      });
+      await eventually(() => got.length === 4);
+      const [, hello, again, ho] = got;
+      expect(hello).toMatchObject({ type: "(no type)", key: "", traceparent: "", requestId: "" });
+      expect(hello?.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+      expect(again).toEqual(hello as JobMessage);
+      expect(ho?.id).not.toBe(hello?.id ?? "");
+      expect(ho?.key).toBe("ab");
+    },
+  );
 
-  withRabbit("an outage of the receiver, however long, parks nothing", async () => {
+  withRabbit("an outage of the receiver, however long, loses nothing", async () => {
     const { jobs } = await open(server.url);
     let out = true;
     let refused = 0;
@@ -164,60 +145,45 @@ describe("one RabbitMQ", () => {
     });
     await jobs.send(
       "patient",
-      Array.from({ length: 10 }, (_, i) => message(String(i))),
+      Array.from({ length: 10 }, () => message()),
     );
     await eventually(() => refused > 15);
     out = false;
     await eventually(() => got.length === 10);
-    expect(await drain("bodega.parked.patient")).toEqual([]);
-    await jobs.close();
+  });
+
+  withRabbit("a wake-up waits in one queue after the other, until less than a second is left", async () => {
+    const { jobs } = await open(server.url);
+    let wakeUps = 0;
+    jobs.receive(
+      "sleepy",
+      async () => {},
+      () => {
+        wakeUps += 1;
+      },
+    );
+    jobs.wakeLater("sleepy", 6_500);
+    const waiting = (queue: string) =>
+      bare(server.url, async (channel) => (await channel.checkQueue(queue)).messageCount);
+    await eventually(async () => (await waiting("bodega.wait.4s").catch(() => 0)) === 1);
+    await eventually(async () => (await waiting("bodega.wait.1s").catch(() => 0)) === 1);
+    expect(wakeUps).toBe(0);
+    await eventually(() => wakeUps === 1);
+    expect(await jobs.undelivered()).toBe(0);
   });
 
   withRabbit("a wrong password is told as such, and never shown", async () => {
     const url = new URL(server.url);
     url.password = "wrong-secret";
-    const told = await open(url.href).then(
-      () => "connected",
-      (error: Error) => error.message,
-    );
+    const told = await outcomeOf(open(url.href));
     expect(told).toMatch("refuses the user and password of RABBITMQ_URL");
     expect(told).not.toContain("wrong-secret");
   });
 
-  // Open: RabbitMQ 3.10.8 alone, killed -9 amid traffic, starts and often elects no leader for the busy queue again, whoever asks;
-  // sends are refused in time then, and nothing is told as sent. Passes when it does elect one. To be settled before it counts.
-  test.todo("killed and started again amid sending and taking: what was sent arrives", async () => {
-    const { jobs, lines } = await open(server.url);
-    const got = new Set<string>();
-    jobs.receive("steady", async (batch) => {
-      for (const { id } of batch) got.add(id);
-    });
-    const sent: string[] = [];
-    const refusals: string[] = [];
-    let sending = true;
-    const senders = Array.from({ length: 8 }, async () => {
-      while (sending) {
-        const batch = Array.from({ length: 5 }, () => message());
-        const outcome = await outcomeOf(jobs.send("steady", batch));
-        if (outcome === "sent") sent.push(...batch.map(({ id }) => id));
-        else refusals.push(outcome);
-        // A broker takes more than a test can look through.
-        await Bun.sleep(2);
-      }
-    });
-    await eventually(() => sent.length > 500);
-    await server.kill();
-    await eventually(() => refusals.length > 0);
-    const before = sent.length;
-    await server.start();
-    await eventually(() => sent.length > before + 500);
-    sending = false;
-    await Promise.all(senders);
-    await eventually(() => sent.every((id) => got.has(id)));
-    await eventually(async () => (await jobs.undelivered()) === 0);
-    expect(await drain("bodega.parked.steady")).toEqual([]);
-    expect(lines.map(({ event }) => event)).toContain("rabbitmq.failed");
-    await jobs.close();
+  withRabbit("asked for a plugin that the broker has not, the start says so", async () => {
+    expect(await outcomeOf(open(server.url, { delay: "plugin" }))).toMatch(
+      /RABBITMQ_DELAY is plugin, but .* enable its plugin rabbitmq_delayed_message_exchange/,
+    );
   });
 
   withRabbit("frozen: a send is refused in time, and works when it thaws", async () => {
@@ -227,15 +193,82 @@ describe("one RabbitMQ", () => {
     // Its threads stop one after the other.
     await eventually(async () => /no confirmation within/.test(await outcomeOf(jobs.send("frozen", [message()]))));
     server.thaw();
-    await eventually(async () => (await outcomeOf(jobs.send("frozen", [message()]))) === "sent");
-    await jobs.close();
+    await eventually(async () => (await outcomeOf(jobs.send("frozen", [message()]))) === "done");
   });
+
+  withRabbit("a way that swallows everything: refused in time, given up, and taken again when it is open", async () => {
+    const { hostname, port } = new URL(server.url);
+    const proxy = await startTcpProxy({ hostname, port: Number(port) });
+    const { jobs, lines } = await open(`amqp://${hostname}:${proxy.port}`);
+    const { got } = collect(jobs, "swallowed");
+    await jobs.send("swallowed", [message()]);
+    await eventually(() => got.length === 1);
+    proxy.swallow();
+    expect(await outcomeOf(jobs.send("swallowed", [message()]))).toMatch("no confirmation within");
+    expect(await outcomeOf(jobs.undelivered())).toMatch("no answer within");
+    // Both connections, without anybody sending.
+    const givenUp = (purpose: string) =>
+      lines.some(({ event, ...rest }) => event === "rabbitmq.failed" && JSON.stringify(rest).includes(purpose));
+    await eventually(() => givenUp("sends jobs") && givenUp("takes jobs"));
+    proxy.pass();
+    const last = message();
+    await eventually(async () => (await outcomeOf(jobs.send("swallowed", [last]))) === "done");
+    await eventually(() => got.some(({ id }) => id === last.id));
+    await jobs.close();
+    await proxy.end();
+  });
+
+  withRabbit("a queue that was killed before it was written down is made again: nothing was sent to it", async () => {
+    // The broker forgets which queue is which when it is killed within a second; sometimes it does not.
+    await bare(server.url, (channel) =>
+      channel.assertQueue("bodega.jobs.young", { durable: true, arguments: { "x-queue-type": "quorum" } }),
+    );
+    await server.kill();
+    await server.start();
+    const { jobs } = await open(server.url);
+    const { got } = collect(jobs, "young");
+    await eventually(async () => (await outcomeOf(jobs.send("young", [message()]))) === "done");
+    await eventually(() => got.length === 1);
+  });
+
+  withRabbit("a queue with jobs in it is never made again, whatever its mark says", async () => {
+    const { jobs } = await open(server.url);
+    const kept = message();
+    await jobs.send("kept", [kept]);
+    await jobs.close();
+    await bare(server.url, (channel) => channel.deleteExchange("bodega.settled.bodega.jobs.kept"));
+    const next = await open(server.url);
+    const { got } = collect(next.jobs, "kept");
+    await eventually(() => got.some(({ id }) => id === kept.id));
+  });
+
+  withRabbit(
+    "killed and started again amid sending and taking, as soon as the first job was sent: nothing sent is lost",
+    async () => {
+      // As the program does it, with the whole time to settle.
+      const { jobs, lines } = await open(server.url, { settleMs: SETTLE_MS });
+      const queue = `steady-${randomUUID()}`;
+      const under = load(jobs, queue);
+      for (let kills = 0; kills < 3; kills++) {
+        const before = under.sent.length;
+        await eventually(() => under.sent.length > before);
+        const refusals = under.refusals.length;
+        await server.kill();
+        await eventually(() => under.refusals.length > refusals);
+        await server.start();
+      }
+      const before = under.sent.length;
+      await eventually(() => under.sent.length > before + 500);
+      await under.stop();
+      await eventually(() => under.lost() === 0);
+      await eventually(async () => (await jobs.undelivered()) === 0);
+      expect(lines.map(({ event }) => event)).toContain("rabbitmq.failed");
+    },
+  );
 });
 
 test("where no RabbitMQ is, the start says so", async () => {
-  const told = await open("amqp://127.0.0.1:1,amqp://127.0.0.1:2").then(
-    () => "connected",
-    (error: Error) => error.message,
+  expect(await outcomeOf(openJobs("amqp://127.0.0.1:1,amqp://127.0.0.1:2"))).toMatch(
+    "RabbitMQ at 127.0.0.1:1, 127.0.0.1:2 failed",
   );
-  expect(told).toMatch("RabbitMQ at 127.0.0.1:1, 127.0.0.1:2 failed");
 });

@@ -1,11 +1,13 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { testPorts } from "../../tests/ports.ts";
 import { DeliverMail } from "../api/jobs.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { eventually } from "./eventually.ts";
-import { type Running, runService } from "./runtime.ts";
+import { type Ports, type Running, runService } from "./runtime.ts";
 import { doesMany, service } from "./service.ts";
 
 setDefaultTimeout(30_000);
+const HOUR_MS = 3_600_000;
 const running: Running[] = [];
 afterEach(async () => {
   for (const each of running.splice(0)) await each.close();
@@ -36,4 +38,46 @@ test("quick turns take twice as many jobs each time", async () => {
 
 test("slow turns stay small: what a crash undoes is never the whole backlog", async () => {
   expect(await turns(70, 1_000)).toEqual([16, 16, 16, 16, 6]);
+});
+
+/** A service that does `DeliverMail`, and the wake-ups it asked for. */
+async function sleeper(ports: Ports) {
+  const done: string[] = [];
+  const wakeUps: [string, number][] = [];
+  ports.jobs.wakeLater = (queue, ms) => wakeUps.push([queue, ms]);
+  const work = doesMany(DeliverMail, async (_app, _tx, bodies) => {
+    done.push(...bodies.map(({ mailId }) => mailId));
+  });
+  const started = await runService(service({ name: "mail", config: {}, answers: [], hears: [], does: [work] }), ports);
+  running.push(started);
+  await started.react();
+  return { app: started.app, done, wakeUps };
+}
+
+test("what is enqueued for later asks for a wake-up, in real time whatever the scale of business time", async () => {
+  const { ports } = await testPorts();
+  const clock: Clock = systemClock(3_600, { real: Date.now(), business: Date.now() });
+  const { app, wakeUps } = await sleeper({ ...ports, clock });
+  await app.record((tx) =>
+    tx.enqueue(DeliverMail, { mailId: "later" }, { at: new Date(clock.now().getTime() + 4 * HOUR_MS) }),
+  );
+  const [[queue, ms] = ["", 0]] = wakeUps;
+  expect(wakeUps).toHaveLength(1);
+  expect(queue).toBe("mail");
+  expect(ms).toBeGreaterThan(0);
+  expect(ms).toBeLessThanOrEqual(4_000);
+});
+
+test("without any wake-up, another process does what falls due", async () => {
+  const { ports, clock, again } = await testPorts();
+  const other = await sleeper(again());
+  const asker = await runService(service({ name: "mail", config: {}, answers: [], hears: [], does: [] }), ports);
+  running.push(asker);
+  await asker.app.record((tx) =>
+    tx.enqueue(DeliverMail, { mailId: "later" }, { at: new Date(clock.now().getTime() + 4 * HOUR_MS) }),
+  );
+  expect(other.done).toEqual([]);
+  clock.advance(4 * HOUR_MS);
+  await eventually(() => other.done.length === 1);
+  expect(other.done).toEqual(["later"]);
 });

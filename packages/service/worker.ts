@@ -8,6 +8,7 @@ import type { Jobs } from "../jobs/jobs.ts";
 import { inContextOf } from "../telemetry/context.ts";
 import { span } from "../telemetry/trace.ts";
 import type { App, Tx } from "./app.ts";
+import type { Clock } from "./clock.ts";
 import { createPerformer } from "./effects.ts";
 import { decode, failureOf, giveBack, RETRY_MS_MIN } from "./retry.ts";
 import type { Does, Hears } from "./service.ts";
@@ -19,6 +20,8 @@ const TURN_MS_WANTED = 500;
 const OUTGOING_ROWS_MAX = 500;
 /** Looks for jobs that other processes enqueued, and for those that fell due while nobody slept on them. */
 const POLL_MS = 1_000;
+/** The clock is asked how far it gets in this time. */
+const SCALE_MS = 1_000;
 /** Between tries while the database is away. */
 const OUTAGE_MS_MAX = 2_000;
 
@@ -66,7 +69,10 @@ export function startWorker(app: App, works: Does[], hears: Hears[], jobs: Jobs)
     enqueued(rows) {
       for (const { target, type, due_at } of rows) {
         const worker = target === null ? (performers.get(String(type)) ?? doing) : sending;
-        if (due_at instanceof Date) worker.expect(due_at.getTime());
+        if (!(due_at instanceof Date)) continue;
+        worker.expect(due_at.getTime());
+        // Should this process be gone by then, another of the service is woken.
+        jobs.wakeLater(app.service, realMsUntil(app.clock, due_at));
       }
     },
     busy: () => performing,
@@ -207,6 +213,13 @@ async function sendOn(app: App, jobs: Jobs): Promise<boolean> {
     }
     return rows.length > 0;
   });
+}
+
+/** Brokers know nothing of business time and its scale. */
+function realMsUntil(clock: Clock, at: Date): number {
+  const now = clock.now().getTime();
+  const scale = (clock.soon(SCALE_MS).getTime() - now) / SCALE_MS;
+  return (at.getTime() - now) / scale;
 }
 
 function runs(rows: JobRow[]): JobRow[][] {
