@@ -80,10 +80,22 @@ export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
     because: "it makes what the clock and the secrets start from",
   },
   { path: /^packages\/database\/relay\.ts$/, may: ["setTimeout()"], because: "it polls for real when nobody rings" },
+  {
+    path: /^packages\/database\/replicas\.ts$/,
+    may: ["setTimeout()"],
+    because: "a deadline of ours around a foreign server",
+  },
+  {
+    path: /^packages\/service\/again\.ts$/,
+    may: ["performance.now()"],
+    because: "another process comes back in real time",
+  },
+  { path: /^packages\/service\/remote\.ts$/, may: ["fetch()"], because: "it calls other processes" },
+  { path: /^services\/gateway\/forward\.ts$/, may: ["fetch()"], because: "it passes pages on to other processes" },
   { path: /^packages\/service\/rpc\.ts$/, may: ["performance.now()"], because: "it measures real durations" },
   { path: /^packages\/service\/tokens\.ts$/, may: ["performance.now()"], because: "it spaces real fetches of keys" },
   {
-    path: /^services\/(main|platform)\.ts$/,
+    path: /^services\/(start|platform)\.ts$/,
     may: ["performance.now()"],
     because: "a lock lives in real time, whatever the scale",
   },

@@ -1,7 +1,7 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { SERVICES } from "../packages/api/services.ts";
-import { remoteRpcs, remoteTransport } from "../packages/service/remote.ts";
+import { remoteReady, remoteRpcs, remoteTransport } from "../packages/service/remote.ts";
 import { forwardPages } from "./gateway/forward.ts";
 import type { EdgeService } from "./gateway/health.ts";
 
@@ -28,7 +28,7 @@ export function createElsewhere(urls: Record<string, string>): Elsewhere {
     services: Object.entries(SERVICES).map(([name, services]) => ({
       name,
       rpcs: remoteRpcs(services, reach(name)),
-      ready: () => asked(`${urls[name]}/readyz`),
+      ready: () => remoteReady(urls[name] ?? ""),
     })),
     pages: forwardPages(bases.get("payment") ?? "", ["/pay/:payment_id", "/webhooks/:provider"]),
   };
@@ -37,9 +37,4 @@ export function createElsewhere(urls: Record<string, string>): Elsewhere {
 /** bodega.order.v1.OrderService is order's. */
 function ownerOf(typeName: string): string {
   return typeName.split(".")[1] ?? "";
-}
-
-async function asked(url: string): Promise<void> {
-  const { status } = await fetch(url);
-  if (status !== 200) throw new Error(`expected 200 of ${url}, found ${status}`);
 }

@@ -61,9 +61,13 @@ export function openReplicas(urls: string[], name: string, primary: Sql, nowMs: 
     if (copy.replayed >= wanted) return true;
     const asked = copy.database.sql<{ lsn: bigint | null }[]>`
       select (pg_last_wal_replay_lsn() - '0/0')::int8 as lsn where pg_is_in_recovery()`;
-    const rows = await unlessLate(asked.catch(() => undefined));
-    const lsn = rows?.[0]?.lsn;
-    // Silent, away, or a primary itself by now.
+    // Silent, away, or a primary itself by now: it is passed over for a while.
+    const lsn = await unlessLate(
+      asked.then(
+        ([row]) => row?.lsn,
+        () => undefined,
+      ),
+    );
     if (lsn === undefined || lsn === null) copy.avoidedUntil = nowMs() + AVOIDED_MS;
     copy.replayed = lsn ?? 0n;
     return copy.replayed >= wanted;

@@ -20,6 +20,12 @@ export function remoteTransport(baseUrl: string): Transport {
   });
 }
 
+/** Rejects while the process at `url` cannot serve. */
+export async function remoteReady(url: string): Promise<void> {
+  const { status } = await fetch(`${url}/readyz`);
+  if (status !== 200) throw new Error(`expected 200 of ${url}/readyz, found ${status}`);
+}
+
 const again: Interceptor = (next) => (req) => {
   const reads = req.method.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN;
   const harmless = reads || (!req.stream && hasRequestId(req.message));
