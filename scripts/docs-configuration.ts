@@ -50,7 +50,8 @@ const GROUPS: Record<string, Variable[]> = {
     {
       name: "RELAY",
       unset: "`poll`",
-      meaning: "how facts leave the outbox: `poll`, or `wal` for logical replication (wants `wal_level=logical`)",
+      meaning:
+        "how facts leave the outbox: `poll`, `wal` for logical replication, or `debezium` where Kafka Connect carries them (both want `wal_level=logical`, the latter `KAFKA_BROKERS`)",
     },
   ],
   "Services apart": [

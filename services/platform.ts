@@ -4,6 +4,7 @@ import { AuthService, Role } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts
 import { type Database, openDatabase } from "../packages/database/database.ts";
 import { migrate } from "../packages/database/migrate.ts";
 import { databaseOn, provision } from "../packages/database/provision.ts";
+import type { RelayKind } from "../packages/database/relay.ts";
 import { openReplicas } from "../packages/database/replicas.ts";
 import { createEmbeddedEvents } from "../packages/events/embedded.ts";
 import type { Events } from "../packages/events/events.ts";
@@ -41,7 +42,7 @@ export interface PlatformOptions {
   databasePrefix: string;
   /** The passwords of the services' roles follow from it, and the key that services sign their tokens with: all processes share it. */
   secret: string;
-  relay: "wal" | "poll";
+  relay: RelayKind;
   clock: Clock;
   /** Tokens, codes and sessions live in real time, whatever the scale of business time. */
   securityClock: Clock;

@@ -28,6 +28,8 @@ test.each<[string[], Record<string, string>, string]>([
   [["gateway"], { TIME_SCALE: "60" }, "services apart need TIME_SCALE_SINCE"],
   [["order"], { TIME_SCALE: "60", TIME_SCALE_SINCE: "noon" }, "TIME_SCALE_SINCE must be like"],
   [["order"], { CLUSTER_SECRET: "short" }, "CLUSTER_SECRET must have at least 32 characters, found 5"],
+  [["order"], { RELAY: "pigeon" }, "RELAY must be poll, wal or debezium, found pigeon"],
+  [["order"], { RELAY: "debezium" }, "RELAY=debezium needs KAFKA_BROKERS"],
   [["gateway"], { ORDER_URL: "order:8080" }, "ORDER_URL must be of the form http://host:port, found order:8080"],
   [["gateway"], { ORDER_URL: "http://order:8080/" }, "ORDER_URL must be of the form"],
   [[], { DATABASE_REPLICA_URLS: "postgres://a@b/c", DATABASE_URL: "" }, "DATABASE_REPLICA_URLS needs DATABASE_URL"],

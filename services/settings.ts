@@ -1,3 +1,4 @@
+import type { RelayKind } from "../packages/database/relay.ts";
 import { StartError } from "../packages/database/start-error.ts";
 import { hostsOf, readDatabaseUrl } from "../packages/database/url.ts";
 import { readKafkaBrokers } from "../packages/events/kafka-brokers.ts";
@@ -20,8 +21,7 @@ export function readSettings(args: string[], env: Environment) {
   }
   const runs = whatRuns(args);
   try {
-    const relay = env["RELAY"] || "poll";
-    if (relay !== "poll" && relay !== "wal") throw new Error(`RELAY must be poll or wal, found ${relay}`);
+    const relay = relayKind(env);
     if (relay === "wal" && hostsOf(env["DATABASE_URL"] ?? "").length > 1)
       throw new Error("RELAY=wal reads the log of one server, but DATABASE_URL names several: use RELAY=poll");
     const timeScale = positive("TIME_SCALE", env["TIME_SCALE"] || "1");
@@ -37,7 +37,7 @@ export function readSettings(args: string[], env: Environment) {
       timeScale,
       mailPort: readPort(env, "MAIL_PORT", 8025),
       smtpPort: readPort(env, "SMTP_PORT", 1025),
-      relay: relay as "poll" | "wal",
+      relay,
       ...readApart(runs, env, timeScale),
     };
   } catch (error) {
@@ -115,6 +115,17 @@ function replicaUrls(text: string, primary: string | undefined): string[] {
   if (!text) return [];
   if (!primary) throw new Error("DATABASE_REPLICA_URLS needs DATABASE_URL, the primary that they are replicas of");
   return text.split(/,\s*(?=postgres)/).map((url) => readDatabaseUrl("DATABASE_REPLICA_URLS", url.trim()));
+}
+
+function relayKind(env: Environment): RelayKind {
+  const relay = env["RELAY"] || "poll";
+  if (relay !== "poll" && relay !== "wal" && relay !== "debezium")
+    throw new Error(`RELAY must be poll, wal or debezium, found ${relay}`);
+  if (relay === "debezium" && !env["KAFKA_BROKERS"])
+    throw new Error(
+      "RELAY=debezium needs KAFKA_BROKERS: Debezium writes to Kafka, where each service reads its own facts back",
+    );
+  return relay;
 }
 
 function positive(name: string, text: string): number {

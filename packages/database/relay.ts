@@ -12,6 +12,9 @@ export interface Relay {
   close(): Promise<void>;
 }
 
+/** How facts leave the outbox: taken from the table, read from the write-ahead log, or read from there by Debezium. */
+export type RelayKind = "poll" | "wal" | "debezium";
+
 /** Resolves when the events port has taken the facts for good, in this order. */
 export type Publish = (rows: OutboxRow[]) => Promise<void>;
 
@@ -25,12 +28,8 @@ export function startPollRelay(database: Database, publish: Publish, log: Log): 
   const bell = createBell();
   const running = lead(database, RELAY_LOCK, bell, log, async (alive) => {
     while (alive()) {
-      const rows = await database.transaction(async (sql) => {
-        const taken = await takeOutbox(sql, BATCH_ROWS_MAX);
-        if (taken.length > 0) await publish(taken);
-        return taken;
-      });
-      if (rows.length < BATCH_ROWS_MAX) await rungOrFilled(database, bell, alive);
+      const rows = await publishOldest(database, publish);
+      if (rows < BATCH_ROWS_MAX) await rungOrFilled(database, bell, alive);
     }
   });
   return {
@@ -40,6 +39,19 @@ export function startPollRelay(database: Database, publish: Publish, log: Log): 
       await running;
     },
   };
+}
+
+/** Publishes until the outbox has been empty. */
+export async function drain(database: Database, publish: Publish): Promise<void> {
+  while ((await publishOldest(database, publish)) > 0);
+}
+
+function publishOldest(database: Database, publish: Publish): Promise<number> {
+  return database.transaction(async (sql) => {
+    const taken = await takeOutbox(sql, BATCH_ROWS_MAX);
+    if (taken.length > 0) await publish(taken);
+    return taken.length;
+  });
 }
 
 /** Nearly every poll finds nothing: it is one statement, not a transaction. */

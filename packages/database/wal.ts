@@ -1,12 +1,11 @@
 import { LogicalReplicationService, PgoutputPlugin } from "pg-logical-replication";
 import type { Log } from "../telemetry/log.ts";
 import type { Database } from "./database.ts";
-import { type OutboxRow, pruneOutbox, takeOutbox } from "./outbox.ts";
-import { createBell, lead, type Publish, RELAY_LOCK, type Relay } from "./relay.ts";
+import { type OutboxRow, pruneOutbox } from "./outbox.ts";
+import { createBell, drain, lead, type Publish, RELAY_LOCK, type Relay } from "./relay.ts";
+import { makePublication, makeSlot, slotName } from "./slot.ts";
 
-const SLOT = "bodega_relay";
-const PUBLICATION = "bodega_outbox";
-const BATCH_ROWS_MAX = 500;
+const READER = "bodega_relay";
 
 /**
  * A relay that reads the write-ahead log: a permanent logical replication slot, acknowledged only after the facts were published.
@@ -15,11 +14,13 @@ const BATCH_ROWS_MAX = 500;
 export function startWalRelay(database: Database, url: string, publish: Publish, log: Log): Relay {
   const bell = createBell();
   const running = lead(database, RELAY_LOCK, bell, log, async (alive) => {
+    const slot = slotName(READER, database);
     await drain(database, publish);
-    await prepare(database);
+    const publication = await makePublication(database);
+    await makeSlot(database, slot);
     // What was committed while the slot was being made is in the table, not in the slot.
     await drain(database, publish);
-    await stream(database, url, publish, alive, (ms) => bell.rung(ms));
+    await stream(database, url, { slot, publication }, publish, alive, (ms) => bell.rung(ms));
   });
   return {
     // The write-ahead log wakes this relay by itself.
@@ -31,37 +32,10 @@ export function startWalRelay(database: Database, url: string, publish: Publish,
   };
 }
 
-async function prepare({ sql }: Database) {
-  await sql.unsafe(`create publication ${PUBLICATION} for table outbox with (publish = 'insert')`).catch(unlessExists);
-  await sql`select pg_create_logical_replication_slot(${slotName(sql.options.database)}, 'pgoutput')`.catch(
-    unlessExists,
-  );
-}
-
-/** Slots are named per server, publications per database. */
-function slotName(database: string): string {
-  return `${SLOT}_${database}`.slice(0, 63);
-}
-
-function unlessExists(error: unknown) {
-  if (error instanceof Error && "code" in error && error.code === "42710") return;
-  throw error;
-}
-
-async function drain(database: Database, publish: Publish) {
-  for (;;) {
-    const rows = await database.transaction(async (sql) => {
-      const taken = await takeOutbox(sql, BATCH_ROWS_MAX);
-      if (taken.length > 0) await publish(taken);
-      return taken.length;
-    });
-    if (rows === 0) return;
-  }
-}
-
 async function stream(
   database: Database,
   url: string,
+  { slot, publication }: { slot: string; publication: string },
   publish: Publish,
   alive: () => boolean,
   pause: (ms: number) => Promise<unknown>,
@@ -103,15 +77,14 @@ async function stream(
       );
     return handling;
   });
-  const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [PUBLICATION] });
-  const subscription = service.subscribe(plugin, slotName(database.sql.options.database)).catch((error: unknown) => {
+  const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [publication] });
+  const subscription = service.subscribe(plugin, slot).catch((error: unknown) => {
     failure ??= error;
   });
   while (alive() && !failure) await pause(LOOK_MS);
   stopping = true;
   await handling;
   // The server ends the stream: the library's own end waits for a socket that it may have paused.
-  const slot = slotName(database.sql.options.database);
   await database.sql`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = ${slot} and active`.catch(
     (error: unknown) => {
       failure ??= error;

@@ -2,9 +2,10 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { createBatcher } from "../database/batch.ts";
 import type { Database } from "../database/database.ts";
+import { type ReadBack, startDebeziumRelay } from "../database/debezium.ts";
 import { migrate } from "../database/migrate.ts";
 import type { OutboxRow } from "../database/outbox.ts";
-import { type Relay, startPollRelay } from "../database/relay.ts";
+import { type Relay, type RelayKind, startPollRelay } from "../database/relay.ts";
 import type { Replicas } from "../database/replicas.ts";
 import { type Recorded, type Recorder, record, type Tx, write } from "../database/story.ts";
 import { startWalRelay } from "../database/wal.ts";
@@ -37,7 +38,7 @@ export interface Ports {
   databaseUrl: string;
   /** Copies of the database, for display reads. */
   replicas?: Replicas;
-  relay: "wal" | "poll";
+  relay: RelayKind;
   events: Events;
   jobs: Jobs;
   locks: Locks;
@@ -95,10 +96,7 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
     rpcs,
     transport: createRouterTransport((router) => route(router, rpcs)),
     async react() {
-      const relay = startRelay(ports, log, async (rows) => {
-        await ports.events.publish(rows.map((row) => factMessage(definition.name, row)));
-        ports.metrics.published.inc({ service: definition.name }, rows.length);
-      });
+      const relay = startRelay(ports, definition.name, log);
       const worker = startWorker(app, definition.does, definition.hears, ports.jobs);
       Object.assign(wakes, { relay, worker });
       const topics = [...new Set(definition.hears.map(({ fact }) => fact.topic))];
@@ -199,9 +197,25 @@ function client<S extends DescService>(ports: Ports, service: S, caller: Caller 
 
 const CALL_TIMEOUT_MS = 5_000;
 
-function startRelay(ports: Ports, log: Log, publish: (rows: OutboxRow[]) => Promise<void>): Relay {
-  if (ports.relay === "wal") return startWalRelay(ports.database, ports.databaseUrl, publish, log);
-  return startPollRelay(ports.database, publish, log);
+function startRelay({ database, databaseUrl, relay, events, metrics }: Ports, service: string, log: Log): Relay {
+  const published = (count: number) => metrics.published.inc({ service }, count);
+  const publish = async (rows: OutboxRow[]) => {
+    await events.publish(rows.map((row) => factMessage(service, row)));
+    published(rows.length);
+  };
+  if (relay === "wal") return startWalRelay(database, databaseUrl, publish, log);
+  if (relay === "poll") return startPollRelay(database, publish, log);
+  const readBack: ReadBack = (topic, came) =>
+    events.subscribe(`${service}.outbox.${topic}`, [topic], async (facts) => {
+      const own = facts.filter(({ source }) => source === sourceOf(service));
+      const { forgotten } = await came(own.map(({ id }) => id));
+      published(forgotten);
+    });
+  return startDebeziumRelay(database, publish, readBack, log);
+}
+
+function sourceOf(service: string): string {
+  return `bodega/${service}`;
 }
 
 function factMessage(service: string, row: OutboxRow): FactMessage {
@@ -210,7 +224,7 @@ function factMessage(service: string, row: OutboxRow): FactMessage {
     type: row.type,
     topic: row.aggregatetype,
     key: row.aggregateid,
-    source: `bodega/${service}`,
+    source: sourceOf(service),
     time: row.time,
     body: row.payload,
     traceparent: row.traceparent,

@@ -1,0 +1,117 @@
+import type { Log } from "../telemetry/log.ts";
+import type { Database } from "./database.ts";
+import { isUuid } from "./ids.ts";
+import { countAt, forgetFacts, indexOutboxIds, markOldest, outboxTopics, takeAt } from "./outbox.ts";
+import { createBell, drain, lead, type Publish, RELAY_LOCK, type Relay } from "./relay.ts";
+import { dropSlot, makePublication, makeSlot, slotName, slotState } from "./slot.ts";
+
+/** Calls `came` with the ids of this service's facts on `topic`, as they are read from there; each at least once. */
+export type ReadBack = (
+  topic: string,
+  came: (ids: string[]) => Promise<{ forgotten: number }>,
+) => { close(): Promise<void> };
+
+const READER = "bodega_debezium";
+const TOPIC_ROWS_MAX = 1_000;
+const MARK_ROWS_MAX = 500;
+
+export interface DebeziumTimes {
+  lookMs: number;
+  /** So long a fact may still be on its way when one that was committed after it has come. */
+  overtakenMs: number;
+}
+
+const TIMES: DebeziumTimes = { lookMs: 1_000, overtakenMs: 30_000 };
+
+/**
+ * Debezium publishes, this keeps its books. A fact stays in the outbox until it was read back from where Debezium writes it, so that nothing is forgotten
+ * that is not out, whoever failed. It publishes by itself only what Debezium cannot have: what was committed before its slot was made, and what
+ * was overtaken by a later fact and does not come.
+ */
+export function startDebeziumRelay(
+  database: Database,
+  publish: Publish,
+  readBack: ReadBack,
+  log: Log,
+  times = TIMES,
+): Relay {
+  const bell = createBell();
+  const slot = slotName(READER, database);
+  const running = lead(database, RELAY_LOCK, bell, log, async (alive) => {
+    await indexOutboxIds(database.sql);
+    const arrivals = readArrivals(database, readBack);
+    const overtaken = watchOvertaken(database, publish, log, times);
+    try {
+      while (alive()) {
+        if ((await slotState(database, slot)) !== "whole") await beginSlot(database, slot, publish, log);
+        await arrivals.hear(await outboxTopics(database.sql, TOPIC_ROWS_MAX));
+        await overtaken(arrivals.highest());
+        await bell.rung(times.lookMs);
+      }
+    } finally {
+      await arrivals.close();
+    }
+  });
+  return {
+    // The write-ahead log wakes Debezium.
+    wake: () => {},
+    async close() {
+      bell.close();
+      await running;
+    },
+  };
+}
+
+/** What was committed before the slot is not in it, and goes out first. What was committed meanwhile may go out twice. */
+async function beginSlot(database: Database, slot: string, publish: Publish, log: Log) {
+  if ((await slotState(database, slot)) === "lost") await dropSlot(database, slot);
+  await drain(database, publish);
+  await makePublication(database);
+  await makeSlot(database, slot);
+  await drain(database, publish);
+  log.info("relay.slot_made", { slot });
+}
+
+/** Reads back the topics it is told of, and forgets what comes. */
+function readArrivals(database: Database, readBack: ReadBack) {
+  const topics = new Map<string, { close(): Promise<void> }>();
+  let highest = 0n;
+  const came = async (ids: string[]) => {
+    const positions = await forgetFacts(database.sql, ids.filter(isUuid));
+    for (const position of positions) if (position > highest) highest = position;
+    return { forgotten: positions.length };
+  };
+  return {
+    hear(names: string[]) {
+      for (const name of names) if (!topics.has(name)) topics.set(name, readBack(name, came));
+    },
+    /** The highest position that has come. */
+    highest: () => highest,
+    close: () => Promise.all([...topics.values()].map((each) => each.close())),
+  };
+}
+
+/**
+ * A log is read in the order of commits: when a fact has come that was committed after another, the other is out too, or never will be, as when the slot
+ * was lost and made anew by somebody else. One that is taken for lost too early comes twice, which consumers expect.
+ */
+function watchOvertaken(database: Database, publish: Publish, log: Log, { lookMs, overtakenMs }: DebeziumTimes) {
+  let mark: Awaited<ReturnType<typeof markOldest>>;
+  let looks = 0;
+  return async (highestCome: bigint) => {
+    if (mark && highestCome > mark.highest) looks += 1;
+    if (mark && looks * lookMs > overtakenMs) {
+      const { oldest } = mark;
+      await database.transaction(async (sql) => {
+        const rows = await takeAt(sql, oldest);
+        if (rows.length === 0) return;
+        log.warn("relay.overtaken", { count: rows.length, first: rows[0]?.id });
+        await publish(rows);
+      });
+      mark = undefined;
+    }
+    if (mark && (await countAt(database.sql, mark.oldest)) > 0) return;
+    mark = await markOldest(database.sql, MARK_ROWS_MAX);
+    looks = 0;
+  };
+}
