@@ -32,7 +32,7 @@ const COPIES_MAX = 3;
 const LOOKS_MAX = 5;
 /** So long a group may be away, or come later, and still hear everything. */
 const RETENTION_MS = 30 * 86_400_000;
-const SESSION_MS = 20_000;
+const SESSION_MS = 10_000;
 const FETCH_MS = 200;
 /** Within one call of ours; that call is then made again. */
 const FEW = { retries: 1, initialRetryTime: 100, maxRetryTime: 1_000 };

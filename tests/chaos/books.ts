@@ -7,6 +7,8 @@ import type { Shop } from "./shop.ts";
 import { type Databases, readState, type State, waiting } from "./state.ts";
 
 const QUIET_MS_MAX = 120_000;
+/** A broker that cannot be asked what it carries has had time to deliver it when nothing has moved for so long. */
+const STILL_MS = 15_000;
 
 /** The clock that orders live by: at `real` it showed `business`, and since then it runs `scale` times as fast. */
 export interface ScaledTime {
@@ -70,9 +72,11 @@ function openAll(urlOf: (service: string) => string | undefined): { sql: Databas
 /** Until nothing is on its way and no timer is armed: by then the last order has lived its 24 hours. */
 async function quiet(client: Client, adminToken: string, databases: Databases): Promise<void> {
   let left = 0;
+  let stillSince = Date.now();
   for (const patience = AbortSignal.timeout(QUIET_MS_MAX); !patience.aborted; await Bun.sleep(500)) {
     left = await waiting(client, adminToken, databases);
-    if (left === 0) return;
+    if (left > 0) stillSince = Date.now();
+    else if (databases.broker || Date.now() - stillSince > STILL_MS) return;
   }
   say(`  ${left} messages and timers were still there after ${QUIET_MS_MAX} ms`);
 }

@@ -1,0 +1,88 @@
+// Real servers, every service in a process of its own, customers who order all the time, and faults at random: then the books.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { databaseAt } from "../../packages/database/url.ts";
+import { startServers } from "../../scripts/servers/start-servers.ts";
+import { createProcesses, type Processes } from "../apart/processes.ts";
+import { type Books, closeBooks, report, say, tell } from "../chaos/books.ts";
+import { createClient } from "../chaos/client.ts";
+import { createDice } from "../chaos/dice.ts";
+import { startLoad } from "../chaos/load.ts";
+import { ADMIN, openShop } from "../chaos/shop.ts";
+import { startTcpProxy, type TcpProxy } from "../tcp-proxy.ts";
+import { faultsOf, strike } from "./faults.ts";
+
+export interface Options {
+  /** The faults and the orders follow from it. */
+  seed: number;
+  /** Nodes of each server. */
+  size: 1 | 3;
+  /** Ends the faults; told how many there were. */
+  until: (done: number) => boolean;
+  basePort: number;
+}
+
+/** The 24 hours of an order in 36 seconds. */
+const TIME_SCALE = 2_400;
+const DAY_MS = 86_400_000;
+const CUSTOMERS = 4;
+const KINDS = ["postgres", "redis", "kafka"];
+
+/** Prints what it does and what it found. */
+export async function runNemesis({ seed, size, until, basePort }: Options): Promise<Books> {
+  say(`nemesis: --seed ${seed} --size ${size}`);
+  const dataDir = mkdtempSync(join(tmpdir(), "bodega-nemesis-"));
+  const closers: (() => unknown)[] = [() => rmSync(dataDir, { recursive: true, force: true })];
+  try {
+    const servers = await startServers(KINDS, { size, dataDir, basePort, say: (line) => say(`  ${line}`) });
+    closers.push(servers.down);
+    const primary = servers.env["DATABASE_URL"] ?? "";
+    const toPrimary = await wayTo(primary, closers);
+    const since = new Date();
+    const processes = await createProcesses({
+      ...servers.env,
+      DATABASE_URL: toPrimary.url,
+      ADMIN_PASSWORD: ADMIN.password,
+      RATE_LIMITS: "off",
+      TIME_SCALE: String(TIME_SCALE),
+      TIME_SCALE_SINCE: since.toISOString(),
+    });
+    closers.push(processes.close);
+    await startAll(processes);
+    const client = createClient(processes.url, createDice(seed + 1));
+    const shop = await openShop(client, processes.mailUrl, CUSTOMERS);
+    const load = startLoad(client, shop, createDice(seed + 2), DAY_MS / TIME_SCALE);
+    const faults = faultsOf({ processes, servers, ways: { "postgres-1": toPrimary.proxy } });
+    const { outages, counts } = await strike(faults, createDice(seed + 3), until, (line) => say(`  ${line}`));
+    await load.stop();
+    const time = { real: since.getTime(), business: since.getTime(), scale: TIME_SCALE };
+    const books = await closeBooks({ client, shop, load, outages, time }, (service) =>
+      service === "broker" && servers.env["RABBITMQ_URL"] ? undefined : ownDatabase(primary, service),
+    );
+    tell(books, client, counts, outages);
+    report(books);
+    return books;
+  } finally {
+    for (const close of closers.toReversed()) await close();
+  }
+}
+
+/** As an operator may open it. */
+function ownDatabase(primary: string, service: string): string {
+  return databaseAt(primary, `bodega_${service}`, "postgres", decodeURIComponent(new URL(primary).password));
+}
+
+async function wayTo(text: string, closers: (() => unknown)[]): Promise<{ url: string; proxy: TcpProxy }> {
+  const url = new URL(text);
+  const proxy = await startTcpProxy({ hostname: url.hostname, port: Number(url.port) });
+  closers.push(proxy.end);
+  url.port = String(proxy.port);
+  return { url: url.href, proxy };
+}
+
+async function startAll(processes: Processes): Promise<void> {
+  const names = [...processes.services, "gateway"];
+  for (const name of names) processes.start(name);
+  await Promise.all(names.map((name) => processes.open(name)));
+}
