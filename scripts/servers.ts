@@ -14,6 +14,7 @@ import { ROOT } from "./tree.ts";
 
 const USAGE = `bun run servers up [kinds or names …] [--size 1|3] [--base-port ${BASE_PORT}] [--install]
 bun run servers down [kinds or names …] [--clean]     end them; --clean also removes all data
+bun run servers install [kinds …]                     only what is missing on this machine
 bun run servers status | env                          env: for eval "$(bun run servers env)"
 bun run servers kill <name> | start <name>            SIGKILL; start again on its data
 bun run servers logs <name> [--follow]
@@ -34,6 +35,9 @@ const COMMANDS: Record<string, (words: string[], options: Options) => Promise<vo
     const began = performance.now();
     await startServers(words, { size, basePort, dataDir, say });
     say(`all ready (${((performance.now() - began) / 1000).toFixed(1)} s)`);
+  },
+  async install(words, { size, basePort }) {
+    await install(missing(serversFor(words, size, basePort, root).map(({ kind }) => kind)), say);
   },
   async down(words, { clean: thenClean }) {
     const meant = ({ server }: Kept) =>

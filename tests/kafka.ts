@@ -4,17 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { missing } from "../scripts/servers/install.ts";
 import { type Servers, startServers } from "../scripts/servers/start-servers.ts";
-
-const PROGRAMS_MISSING = missing(["kafka"]).filter(({ build }) => !build);
+import { absent } from "./absent.ts";
 
 /** Why tests that need a real Kafka are skipped; undefined when they are not. */
-export const NO_KAFKA = why();
-
-function why(): string | undefined {
-  if (!process.env["CLUSTER"]) return "bun run test:cluster runs it";
-  if (PROGRAMS_MISSING.length === 0) return undefined;
-  return `${PROGRAMS_MISSING.map(({ name }) => name).join(", ")} not installed`;
-}
+export const NO_KAFKA = absent(["kafka"]);
 
 const PORTS_FIRST = 20_000;
 

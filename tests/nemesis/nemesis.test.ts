@@ -1,14 +1,17 @@
 // The short form of `bun run nemesis`, on one node of each server. CHAOS_SEED repeats a run.
 import { expect, test } from "bun:test";
 import { BASE_PORT } from "../../scripts/servers/ports.ts";
-import { runNemesis } from "./nemesis.ts";
+import { absent } from "../absent.ts";
+import { KINDS, runNemesis } from "./nemesis.ts";
 
 const SEED = Number(process.env["CHAOS_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
 const FAULTS = 12;
 const TEST_MS_MAX = 900_000;
 
-test.skipIf(!process.env["CLUSTER"])(
-  `after ${FAULTS} faults of a cluster nothing is lost, doubled or forgotten${process.env["CLUSTER"] ? "" : " (needs real servers: CLUSTER=1)"}`,
+const BECAUSE = absent(KINDS);
+
+test.skipIf(BECAUSE !== undefined)(
+  `after ${FAULTS} faults of a cluster nothing is lost, doubled or forgotten${BECAUSE ? ` (${BECAUSE})` : ""}`,
   async () => {
     const until = (done: number) => done >= FAULTS;
     const { findings, state } = await runNemesis({ seed: SEED, size: 1, until, basePort: BASE_PORT + 2_000 });

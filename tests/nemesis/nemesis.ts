@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { databaseAt } from "../../packages/database/url.ts";
+import type { KindName } from "../../scripts/servers/ports.ts";
 import { startServers } from "../../scripts/servers/start-servers.ts";
 import { createProcesses, type Processes } from "../apart/processes.ts";
 import { type Books, closeBooks, report, say, tell } from "../chaos/books.ts";
@@ -27,7 +28,7 @@ export interface Options {
 const TIME_SCALE = 2_400;
 const DAY_MS = 86_400_000;
 const CUSTOMERS = 4;
-const KINDS = ["postgres", "redis", "kafka"];
+export const KINDS: KindName[] = ["postgres", "redis", "kafka"];
 
 /** Prints what it does and what it found. */
 export async function runNemesis({ seed, size, until, basePort }: Options): Promise<Books> {
