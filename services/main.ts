@@ -1,5 +1,5 @@
 import { systemClock } from "../packages/service/clock.ts";
-import { createLog, jsonLine, readableLine } from "../packages/telemetry/log.ts";
+import { createLog, jsonLine, readableLine, together } from "../packages/telemetry/log.ts";
 import type { Environment } from "./all.ts";
 import { readSettings } from "./settings.ts";
 import { type Stops, start } from "./start.ts";
@@ -7,7 +7,9 @@ import { type Stops, start } from "./start.ts";
 /** Starts Bodega and returns when it serves. Throws StartError with a sentence for what a person can mend. */
 export async function main(args: string[], env: Environment = process.env): Promise<void> {
   const settings = readSettings(args, env);
-  const log = createLog((line) => process.stdout.write(process.stdout.isTTY ? readableLine(line) : jsonLine(line)));
+  const output = together((text) => process.stdout.write(text));
+  process.on("exit", output.flush);
+  const log = createLog((line) => output.put(process.stdout.isTTY ? readableLine(line) : jsonLine(line)));
   const stops: Stops = [];
   const stop = once(async () => {
     for (const close of stops.toReversed()) await close();

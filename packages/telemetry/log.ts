@@ -37,6 +37,22 @@ export function readableLine({ time, level, event, ...fields }: Line): string {
   return `${time.slice(11, 23)} ${level === "info" ? "" : `${level.toUpperCase()} `}${event} ${rest.join(" ")}\n`;
 }
 
+/** Lines of one turn of the event loop are one write, which costs as much as two lines do. `flush` is for the end of the process. */
+export function together(write: (text: string) => void): { put(line: string): void; flush(): void } {
+  let lines: string[] = [];
+  const flush = () => {
+    const text = lines.join("");
+    lines = [];
+    if (text) write(text);
+  };
+  return {
+    put(line) {
+      if (lines.push(line) === 1) setImmediate(flush);
+    },
+    flush,
+  };
+}
+
 function errorFields(error: unknown): Fields {
   if (!(error instanceof Error)) return { error: String(error) };
   return { error: error.message, stack: error.stack?.split("\n").slice(1, 6).join(" | ") };
