@@ -55,11 +55,12 @@ export function leaseEffects(sql: Sql, now: Date, until: Date, effects: string[]
     returning *`.then(inOrder);
 }
 
-/** Claims what is due and belongs to other services: gone when the transaction commits, that is, after it was sent. */
-export function claimOutgoing(sql: Sql, now: Date, rowsMax: number): Promise<JobRow[]> {
+/** Claims what is due and belongs to services other than `resting`: gone when the transaction commits, that is, after it was sent. */
+export function claimOutgoing(sql: Sql, now: Date, resting: string[], rowsMax: number): Promise<JobRow[]> {
   return sql<JobRow[]>`
     delete from jobs where ctid = any(array(
-      select ctid from jobs where target is not null and due_at <= ${now} order by due_at, sequence limit ${rowsMax} for update skip locked))
+      select ctid from jobs where target is not null and target <> all(${resting}) and due_at <= ${now}
+      order by due_at, sequence limit ${rowsMax} for update skip locked))
     returning *`.then(inOrder);
 }
 
@@ -85,8 +86,9 @@ export async function nextEffect(sql: Sql, type: string): Promise<Date | null> {
   return row?.due_at ?? null;
 }
 
-export async function nextOutgoing(sql: Sql): Promise<Date | null> {
-  const [row] = await sql<{ at: Date | null }[]>`select min(due_at) as at from jobs where target is not null`;
+export async function nextOutgoing(sql: Sql, resting: string[]): Promise<Date | null> {
+  const [row] = await sql<{ at: Date | null }[]>`
+    select min(due_at) as at from jobs where target is not null and target <> all(${resting})`;
   return row?.at ?? null;
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { testPorts } from "../../tests/ports.ts";
-import { DeliverMail } from "../api/jobs.ts";
+import { DeliverMail, RefundCancelledOrder } from "../api/jobs.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { eventually } from "./eventually.ts";
 import { type Ports, type Running, runService } from "./runtime.ts";
@@ -80,4 +80,31 @@ test("without any wake-up, another process does what falls due", async () => {
   clock.advance(4 * HOUR_MS);
   await eventually(() => other.done.length === 1);
   expect(other.done).toEqual(["later"]);
+});
+
+test("a queue that takes nothing keeps no other waiting, and gets its jobs when it takes them", async () => {
+  const { ports } = await testPorts();
+  const sent: string[] = [];
+  let refusals = 0;
+  let refusing = true;
+  ports.jobs.send = async (queue, messages) => {
+    if (queue === "mail" && refusing) {
+      refusals += 1;
+      throw new Error("no majority");
+    }
+    sent.push(...messages.map(({ key }) => `${queue} ${key}`));
+  };
+  const asker = await runService(service({ name: "order", config: {}, answers: [], hears: [], does: [] }), ports);
+  running.push(asker);
+  await asker.app.record((tx) => {
+    tx.enqueue(DeliverMail, { mailId: "first" });
+    tx.enqueue(RefundCancelledOrder, { paymentId: "second" });
+  });
+  await asker.react();
+  await eventually(() => sent.length > 0 && refusals > 0);
+  expect(sent).toEqual(["payment second"]);
+  refusing = false;
+  await eventually(() => sent.length === 2);
+  expect(sent).toEqual(["payment second", "mail first"]);
+  expect((await asker.backlog()).due).toBe(0n);
 });

@@ -8,7 +8,7 @@ import type { Jobs } from "../jobs/jobs.ts";
 import { inContextOf } from "../telemetry/context.ts";
 import { span } from "../telemetry/trace.ts";
 import type { App, Tx } from "./app.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, sleep } from "./clock.ts";
 import { createPerformer } from "./effects.ts";
 import { decode, failureOf, giveBack, RETRY_MS_MIN } from "./retry.ts";
 import type { Does, Hears } from "./service.ts";
@@ -22,6 +22,8 @@ const OUTGOING_ROWS_MAX = 500;
 const POLL_MS = 1_000;
 /** The clock is asked how far it gets in this time. */
 const SCALE_MS = 1_000;
+/** A service that could not be sent to is not tried for so long. */
+const REST_MS = 2_000;
 /** Between tries while the database is away. */
 const OUTAGE_MS_MAX = 2_000;
 
@@ -50,11 +52,8 @@ export function startWorker(app: App, works: Does[], hears: Hears[], jobs: Jobs)
   };
 
   const doing = loop(app, createDoer(app, handlers, effectTypes), () => nextDue(app.sql, effectTypes));
-  const sending = loop(
-    app,
-    () => sendOn(app, jobs),
-    () => nextOutgoing(app.sql),
-  );
+  const { sendOn, resting } = createSender(app, jobs);
+  const sending = loop(app, sendOn, () => nextOutgoing(app.sql, [...resting]));
   const performers = new Map(
     effects.map((work) => {
       const { type } = work.job;
@@ -195,24 +194,38 @@ async function handleRun(app: App, tx: Tx, handlers: Map<string, Handler>, rows:
   app.metrics.messages.inc({ service: app.service, type: first.type, outcome: "done" }, rows.length);
 }
 
-async function sendOn(app: App, jobs: Jobs): Promise<boolean> {
-  return app.transact(async (tx) => {
-    const rows = await claimOutgoing(tx.sql, app.clock.now(), OUTGOING_ROWS_MAX);
-    for (const [target, group] of Map.groupBy(rows, (row) => row.target ?? "")) {
-      await jobs.send(
-        target,
-        group.map(({ job_id, type, key, body, traceparent, request_id }) => ({
-          id: job_id,
-          type,
-          key,
-          body,
-          traceparent,
-          requestId: request_id,
-        })),
-      );
+/** Sends on what belongs to others. A service whose queue takes nothing is left alone for a while, so that it does not keep the others waiting. */
+function createSender(app: App, jobs: Jobs) {
+  const resting = new Set<string>();
+
+  async function sendGroup(target: string, rows: JobRow[]) {
+    const messages = rows.map(({ job_id, type, key, body, traceparent, request_id }) => ({
+      id: job_id,
+      type,
+      key,
+      body,
+      traceparent,
+      requestId: request_id,
+    }));
+    try {
+      await jobs.send(target, messages);
+    } catch (error) {
+      resting.add(target);
+      void sleep(REST_MS).then(() => resting.delete(target));
+      throw error;
     }
-    return rows.length > 0;
-  });
+  }
+
+  /** One that fails undoes the turn: what the others were sent, they are sent again, and know it. */
+  async function sendOn(): Promise<boolean> {
+    return app.transact(async (tx) => {
+      const rows = await claimOutgoing(tx.sql, app.clock.now(), [...resting], OUTGOING_ROWS_MAX);
+      for (const [target, group] of Map.groupBy(rows, (row) => row.target ?? "")) await sendGroup(target, group);
+      return rows.length > 0;
+    });
+  }
+
+  return { sendOn, resting };
 }
 
 /** Brokers know nothing of business time and its scale. */

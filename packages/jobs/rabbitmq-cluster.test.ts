@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { testPorts } from "../../tests/ports.ts";
+import { NO_RABBITMQ_CLUSTER, type RabbitCluster, startRabbitCluster } from "../../tests/rabbitmq.ts";
+import { deleteQueue, load, message, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
+import { startTcpProxy } from "../../tests/tcp-proxy.ts";
+import { DeliverMail } from "../api/jobs.ts";
+import { eventually } from "../service/eventually.ts";
+import { runService } from "../service/runtime.ts";
+import { doesMany, service } from "../service/service.ts";
+import { jobsContract } from "./contract.ts";
+import { SETTLE_MS } from "./rabbitmq-queues.ts";
+
+setDefaultTimeout(300_000);
+
+function withCluster(title: string, work: () => Promise<void>): void {
+  if (NO_RABBITMQ_CLUSTER) test.skip(`${title} (${NO_RABBITMQ_CLUSTER})`, work);
+  else test(title, work);
+}
+
+describe("three RabbitMQ behind HAProxy", () => {
+  let cluster: RabbitCluster;
+  beforeAll(async () => {
+    if (!NO_RABBITMQ_CLUSTER) cluster = await startRabbitCluster();
+  });
+  afterAll(() => cluster?.end());
+
+  jobsContract(
+    "rabbitmq cluster",
+    async () => {
+      for (const queue of ["mail", "order"]) await deleteQueue(cluster.url, queue);
+      return { jobs: (await openJobs(cluster.url)).jobs, reopen: async () => (await openJobs(cluster.url)).jobs };
+    },
+    NO_RABBITMQ_CLUSTER || {},
+  );
+
+  withCluster("each node killed in turn amid sending and taking, so the leader too: nothing sent is lost", async () => {
+    const { jobs } = await openJobs(cluster.url);
+    const under = load(jobs, "steady");
+    await eventually(() => under.sent.length > 500);
+    for (const node of cluster.nodes) {
+      await node.kill();
+      // Two of three go on.
+      const before = under.sent.length;
+      await eventually(() => under.sent.length > before + 500);
+      await node.start();
+    }
+    await under.stop();
+    await eventually(() => under.lost() === 0);
+    await eventually(async () => (await jobs.undelivered()) === 0);
+    say(`${under.sent.length} sent, ${under.lost()} lost, ${under.redelivered()} came again`);
+    await jobs.close();
+  });
+
+  withCluster(
+    "all killed at once and started again, as soon as the first job was sent: nothing sent is lost",
+    async () => {
+      const { jobs } = await openJobs(cluster.url, { settleMs: SETTLE_MS });
+      const under = load(jobs, "felled");
+      await eventually(() => under.sent.length > 0);
+      await Promise.all(cluster.nodes.map((node) => node.kill()));
+      const refusals = under.refusals.length;
+      await eventually(() => under.refusals.length > refusals);
+      await Promise.all(cluster.nodes.map((node) => node.start()));
+      const before = under.sent.length;
+      await eventually(() => under.sent.length > before + 500);
+      await under.stop();
+      await eventually(() => under.lost() === 0);
+      say(`${under.sent.length} sent, ${under.lost()} lost, ${under.redelivered()} came again`);
+      await jobs.close();
+    },
+  );
+
+  withCluster("from transaction to transaction, a node killed in between: every job is done, and once", async () => {
+    const [asking, doing] = await Promise.all([testPorts(), testPorts()]);
+    const connections = await Promise.all([openJobs(cluster.url), openJobs(cluster.url)]);
+    const [{ jobs: sending }, { jobs: taking }] = connections;
+    const asker = await runService(service({ name: "order", config: {}, answers: [], hears: [], does: [] }), {
+      ...asking.ports,
+      jobs: sending,
+    });
+    await doing.ports.database.sql`create table done (mail_id text not null)`;
+    const work = doesMany(DeliverMail, async (_app, tx, bodies) => {
+      await tx.sql`insert into done select unnest(${bodies.map(({ mailId }) => mailId)}::text[])`;
+    });
+    const doer = await runService(service({ name: "mail", config: {}, answers: [], hears: [], does: [work] }), {
+      ...doing.ports,
+      jobs: taking,
+    });
+    await asker.react();
+    await doer.react();
+    let asked = 0;
+    let asks = true;
+    const stream = async () => {
+      for (; asks; asked += 20) {
+        await asker.app.record((tx) => {
+          for (let i = 0; i < 20; i++) tx.enqueue(DeliverMail, { mailId: `mail-${asked + i}` });
+        });
+        await Bun.sleep(20);
+      }
+    };
+    const done = async () => {
+      const [row] = await doing.ports.database.sql<{ all: bigint; different: bigint }[]>`
+        select count(*) as all, count(distinct mail_id) as different from done`;
+      return { all: Number(row?.all), different: Number(row?.different) };
+    };
+    const streaming = stream();
+    for (const node of cluster.nodes) {
+      const { different } = await done();
+      await eventually(async () => (await done()).different > different);
+      await node.kill();
+      await node.start();
+    }
+    asks = false;
+    await streaming;
+    await eventually(async () => (await done()).different === asked);
+    await eventually(async () => (await sending.undelivered()) === 0);
+    const counted = await done();
+    say(`${asked} asked, ${asked - counted.different} lost, ${counted.all - counted.different} done twice`);
+    expect(counted).toEqual({ all: asked, different: asked });
+    await Promise.all([asker.close(), doer.close()]);
+    await Promise.all(connections.map(({ jobs }) => jobs.close()));
+  });
+
+  withCluster("a node that only stands still is left: sending and taking go on with the others", async () => {
+    const { hostname, port } = new URL(cluster.url);
+    const proxy = await startTcpProxy({ hostname, port: Number(port) });
+    const { jobs } = await openJobs(`amqp://${hostname}:${proxy.port},${cluster.url}`);
+    const got: string[] = [];
+    jobs.receive("left", async (batch) => {
+      got.push(...batch.map(({ id }) => id));
+    });
+    await jobs.send("left", [message()]);
+    await eventually(() => got.length === 1);
+    proxy.swallow();
+    const next = message();
+    await eventually(async () => (await outcomeOf(jobs.send("left", [next]))) === "done");
+    await eventually(() => got.includes(next.id));
+    await jobs.close();
+    await proxy.end();
+  });
+});
+
+function say(what: string) {
+  process.stdout.write(`  ${what}\n`);
+}
