@@ -1,5 +1,7 @@
 import { OrderService } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { type Hold, HoldStatusSchema, PointsService } from "../packages/api/gen/bodega/points/v1/points_pb.ts";
+import type { Sql } from "../packages/database/database.ts";
+import { compareBooks } from "../services/points/store.ts";
 import { addCustomer, place } from "./customers.ts";
 import type { System, User } from "./system.ts";
 
@@ -54,37 +56,45 @@ export async function pointsDifferences(system: System) {
   return (await system.as("admin", PointsService).reconcile({})).differences;
 }
 
+/** What the two-phase commit has left half-done, and what is wrong with the books: always nothing. */
+export function halfDone(system: System): Promise<string[]> {
+  return halfDoneIn(system.app("order").sql, system.app("points").sql);
+}
+
 /**
- * What the two-phase commit has left half-done, in sentences: an order is PAID by a hold exactly when that hold is spent,
- * every decision is carried out, and nothing is held for an order that is settled.
+ * The same, read from the two databases, in sentences: an order is PAID by a hold exactly when that hold is spent, every decision is carried out,
+ * and nothing is held for an order that is settled.
  */
-export async function halfDone(system: System): Promise<string[]> {
-  const orders = await system.app("order").sql<
+export async function halfDoneIn(order: Sql, points: Sql): Promise<string[]> {
+  const orders = await order<
     { order_id: string; status: string; hold_id: string | null; points: bigint | null }[]
   >`select order_id, status, hold_id, points from orders`;
-  const decisions = await system.app("order").sql<
+  const decisions = await order<
     { order_id: string; hold_id: string; decision: string }[]
   >`select order_id, hold_id, decision from decisions`;
-  const holds = await system.app("points").sql<
+  const holds = await points<
     { order_id: string; hold_id: string; status: string; amount: bigint }[]
   >`select order_id, hold_id, status, amount from holds`;
   const byHold = new Map(holds.map((hold) => [hold.hold_id, hold]));
-  const paidBy = new Map(orders.flatMap((order) => (order.hold_id ? [[order.hold_id, order]] : [])));
+  const paidBy = new Map(orders.flatMap((each) => (each.hold_id ? [[each.hold_id, each]] : [])));
   const expected = (holdId: string) => {
-    const order = paidBy.get(holdId);
-    if (!order) return "RELEASED";
-    return order.status === "CANCELLED" ? "RETURNED" : "COMMITTED";
+    const paid = paidBy.get(holdId);
+    if (!paid) return "RELEASED";
+    return paid.status === "CANCELLED" ? "RETURNED" : "COMMITTED";
   };
+  const { differences } = await compareBooks(points);
   return [
     ...holds
       .filter(({ hold_id, status }) => status !== expected(hold_id))
       .map(({ hold_id, status }) => `hold ${hold_id} is ${status}: expected ${expected(hold_id)}`),
     ...orders
-      .filter(({ hold_id, points }) => hold_id && byHold.get(hold_id)?.amount !== points)
+      .filter((each) => each.hold_id && byHold.get(each.hold_id)?.amount !== each.points)
       .map(({ order_id, hold_id }) => `order ${order_id} says that hold ${hold_id} paid it, which has other points`),
     ...decisions
       .filter(({ hold_id, decision }) => (decision === "COMMIT") !== paidBy.has(hold_id))
       .map(({ hold_id, decision }) => `${decision} is recorded for hold ${hold_id}, and the order says otherwise`),
-    ...(await pointsDifferences(system)).map(({ id, what, expected: a, found }) => `${what} of ${id}: ${a}, ${found}`),
+    ...differences.map(
+      ({ id, what, expected: wanted, found }) => `${what} of ${id}: expected ${wanted}, found ${found}`,
+    ),
   ];
 }

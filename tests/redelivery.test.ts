@@ -7,6 +7,7 @@ import { OrderService, OrderStatus } from "../packages/api/gen/bodega/order/v1/o
 import { eventually } from "../packages/service/eventually.ts";
 import { addCustomer, addProduct, differences, mailsAbout, orderNow, pay, place, stockOf } from "./customers.ts";
 import { dumpAll } from "./dump.ts";
+import { customerWith, payWithPoints, pointsOf, reserved } from "./points.ts";
 import { type System, startSystem } from "./system.ts";
 
 setDefaultTimeout(120_000);
@@ -175,8 +176,20 @@ async function wholeStory() {
   await kitchen.acceptTicket({ ticketId });
   await kitchen.markReady({ ticketId });
   await kitchen.handOver({ ticketId });
+  await payInPoints();
   await system.advance(24 * HOUR_MS);
   expect((await orderNow(system, forgotten?.orderId ?? "")).status).toBe(OrderStatus.CANCELLED);
+}
+
+/** Of two orders that points have paid, one is cancelled. */
+async function payInPoints() {
+  const productId = await addProduct(system, { sku: "points", prepared: false });
+  const customer = await customerWith(system, 1_000n);
+  const [kept, cancelled] = [await reserved(system, customer, productId), await reserved(system, customer, productId)];
+  for (const orderId of [kept, cancelled]) await payWithPoints(system, customer, orderId);
+  await system.as("admin", OrderService).cancelOrder({ orderId: cancelled });
+  await system.settle();
+  expect(await pointsOf(system, customer)).toEqual([550n, 0n]);
 }
 
 /** Every consumer group reads the log of facts from its beginning. */
