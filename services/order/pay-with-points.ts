@@ -20,12 +20,13 @@ const RETRY_MS = 1_000;
 // A two-phase commit, coordinated here: points holds, the order decides, the decision travels. A hold nobody decides about is aborted.
 
 export async function payWithPoints(app: App, caller: Caller, req: PayWithPointsRequest, signal: AbortSignal) {
-  const hold = await prepare(app, caller, req.orderId.toLowerCase(), signal);
+  const orderId = req.orderId.toLowerCase();
+  const hold = await prepare(app, caller, orderId, signal);
   return app.once(
     caller,
     PayWithPointsResponseSchema,
     req,
-    reading(async (tx) => ({ order: orderMessage(await commit(app, tx, caller, req.orderId.toLowerCase(), hold)) })),
+    reading(async (tx) => ({ order: orderMessage(await commit(app, tx, caller, orderId, hold)) })),
   );
 }
 

@@ -38,6 +38,7 @@ async function hold(app: App, tx: Tx, book: Book, asked: Asked): Promise<Hold> {
   await closeBook(app, tx, book);
   tx.emit(PointsHeld, { userId, holdId, orderId, amount, at: timestampFromDate(now) });
   tx.enqueue(ResolveHold, { holdId, orderId }, { at: app.clock.soon(IN_DOUBT_MS) });
+  app.metrics.moves.inc({ aggregate: "hold", to: made.status });
   return made;
 }
 

@@ -56,6 +56,7 @@ export async function settle(app: App, tx: Tx, told: Told[]): Promise<void> {
       move(app, book, { kind: step.books, causeId: holdId, userId, amount, orderId });
       tell(app, tx, hold, verdict);
     });
+    app.metrics.moves.inc({ aggregate: "hold", to: step.to });
     settled.add(Object.assign(hold, { status: step.to, updatedAt: app.clock.now() }));
   }
   if (settled.size > 0) await saveHolds(tx.sql, [...settled]);
