@@ -3,6 +3,7 @@ import { type Client, createClient, createRouterTransport, type Interceptor } fr
 import { Role } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { type Database, openDatabase } from "../packages/database/database.ts";
 import { databaseOn } from "../packages/database/provision.ts";
+import type { Jobs } from "../packages/jobs/jobs.ts";
 import type { Locks } from "../packages/locks/locks.ts";
 import type { App } from "../packages/service/app.ts";
 import { type DrivenClock, drivenClock } from "../packages/service/clock.ts";
@@ -51,6 +52,7 @@ export interface SystemOptions {
   env?: Record<string, string>;
   relay?: "wal" | "poll";
   locks?: Locks;
+  jobs?: Jobs;
   /** Another PostgreSQL than the one that all tests share, and its replicas. */
   databaseUrl?: string;
   replicaUrls?: string[];
@@ -87,6 +89,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     secret: SECRET,
     relay: options.relay ?? "poll",
     ...(options.locks && { locks: options.locks }),
+    ...(options.jobs && { jobs: options.jobs }),
     clock,
     securityClock: clock,
     random,

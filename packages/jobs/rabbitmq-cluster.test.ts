@@ -34,7 +34,7 @@ describe("three RabbitMQ behind HAProxy", () => {
   );
 
   withCluster("each node killed in turn amid sending and taking, so the leader too: nothing sent is lost", async () => {
-    const { jobs } = await openJobs(cluster.url);
+    const { jobs } = await openJobs(cluster.url, { settleMs: SETTLE_MS });
     const under = load(jobs, "steady");
     await eventually(() => under.sent.length > 500);
     for (const node of cluster.nodes) {
@@ -72,8 +72,9 @@ describe("three RabbitMQ behind HAProxy", () => {
 
   withCluster("from transaction to transaction, a node killed in between: every job is done, and once", async () => {
     const [asking, doing] = await Promise.all([testPorts(), testPorts()]);
-    const connections = await Promise.all([openJobs(cluster.url), openJobs(cluster.url)]);
-    const [{ jobs: sending }, { jobs: taking }] = connections;
+    const connections = await Promise.all([1, 2].map(() => openJobs(cluster.url, { settleMs: SETTLE_MS })));
+    const [sending, taking] = connections.map(({ jobs }) => jobs);
+    if (!sending || !taking) throw new Error("expected two connections");
     const asker = await runService(service({ name: "order", config: {}, answers: [], hears: [], does: [] }), {
       ...asking.ports,
       jobs: sending,
