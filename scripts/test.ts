@@ -1,5 +1,6 @@
 // bun run test [filters]: bun test, live, and then one last line that says how it went, whatever happened before it.
 import { type Counts, ENV, summary } from "./command.ts";
+import { contractsIn } from "./contracts.ts";
 import { ROOT } from "./tree.ts";
 
 if (import.meta.main) {
@@ -15,6 +16,8 @@ if (import.meta.main) {
   const code = await child.exited;
   const counts = countsOf(said, code);
   if (counts.passed + counts.failed === 0) console.log("Expected tests to run, found none.");
+  const contracts = contractsIn(withoutColours(said));
+  if (contracts) console.log(`\n${contracts}`);
   console.log(`\n${summary(counts)}`);
   process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
 }
@@ -35,8 +38,7 @@ async function passOn(stream: ReadableStream<Uint8Array>): Promise<string> {
  * the lines printed until then count, and the death is a failure. An exit code that no failure explains is one too.
  */
 export function countsOf(said: string, code: number): Counts {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes begin with one
-  const plain = said.replace(/\u001b\[[0-9;]*m/g, "");
+  const plain = withoutColours(said);
   const end = /((?:^ +\d+ \w+.*\n)+)^Ran \d+ tests? across \d+ files?/m.exec(plain)?.[1];
   const total = (word: string) => Number(new RegExp(`^ +(\\d+) ${word}$`, "m").exec(end ?? "")?.[1] ?? 0);
   const lines = (word: string) => plain.match(new RegExp(`^\\(${word}\\) `, "gm"))?.length ?? 0;
@@ -45,4 +47,9 @@ export function countsOf(said: string, code: number): Counts {
       ? { passed: lines("pass"), failed: lines("fail") + 1, skipped: lines("skip") + lines("todo") }
       : { passed: total("pass"), failed: total("fail"), skipped: total("skip") + total("todo") };
   return { ...counts, failed: code !== 0 ? Math.max(1, counts.failed) : counts.failed };
+}
+
+function withoutColours(said: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes begin with one
+  return said.replace(/\u001b\[[0-9;]*m/g, "");
 }

@@ -1,5 +1,6 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { randomUUID } from "node:crypto";
+import { promisesOf, type Skip } from "../../tests/promise.ts";
 import { eventually } from "../service/eventually.ts";
 import type { Events, FactMessage } from "./events.ts";
 
@@ -7,13 +8,9 @@ import type { Events, FactMessage } from "./events.ts";
 export function eventsContract(
   name: string,
   open: () => Promise<{ events: Events; reopen(): Promise<Events> }>,
-  skip: Record<string, string> = {},
+  skip?: Skip,
 ): void {
-  const check = (title: string, work: () => Promise<void>) => {
-    const reason = skip[title];
-    if (reason) test.skip(`${name}: ${title} (${reason})`, work);
-    else test(`${name}: ${title}`, work);
-  };
+  const check = promisesOf("events", name, skip);
 
   check("every group gets every fact, whole", async () => {
     const { events } = await open();

@@ -1,5 +1,6 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { randomUUID } from "node:crypto";
+import { promisesOf, type Skip } from "../../tests/promise.ts";
 import { eventually } from "../service/eventually.ts";
 import type { Locks } from "./locks.ts";
 
@@ -71,15 +72,12 @@ export const LOCKS_PROMISES: Record<string, (locks: Locks, key: string) => Promi
 };
 
 /** `skip` names promises an adapter cannot keep, or be asked for here, with the reason. */
-export function locksContract(name: string, open: () => Promise<Locks>, skip: Record<string, string> = {}): void {
-  for (const [title, check] of Object.entries(LOCKS_PROMISES)) {
-    const reason = skip[title];
-    const run = async () => {
+export function locksContract(name: string, open: () => Promise<Locks>, skip?: Skip): void {
+  const promise = promisesOf("locks", name, skip);
+  for (const [title, check] of Object.entries(LOCKS_PROMISES))
+    promise(title, async () => {
       const locks = await open();
       await check(locks, `test:${randomUUID()}`);
       await locks.close();
-    };
-    if (reason) test.skip(`${name}: ${title} (${reason})`, run);
-    else test(`${name}: ${title}`, run);
-  }
+    });
 }

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { promisesOf } from "../../tests/promise.ts";
 import type { MailTransport, OutgoingMail } from "./transport.ts";
 
 /** What arrived at the far end under one Message-ID. */
@@ -22,6 +23,7 @@ export interface TransportUnderTest {
 /** What every mail transport promises. */
 export function mailTransportContract(name: string, open: () => Promise<TransportUnderTest>): void {
   describe(`${name} as a mail transport`, () => {
+    const promise = promisesOf("mail transport", name);
     let opened: TransportUnderTest;
     beforeAll(async () => {
       opened = await open();
@@ -36,7 +38,7 @@ export function mailTransportContract(name: string, open: () => Promise<Transpor
       return opened.arrived(mail.to);
     }
 
-    test("what it accepts arrives, with its Message-ID, sender and recipient", async () => {
+    promise("what it accepts arrives, with its Message-ID, sender and recipient", async () => {
       const [mail, ...others] = await send({ to: "ada@example.test" });
       expect(others).toEqual([]);
       expect(mail).toMatchObject({
@@ -48,7 +50,7 @@ export function mailTransportContract(name: string, open: () => Promise<Transpor
       expect(mail?.data).toContain("\r\nSubject: Order received: 0190\r\n");
     });
 
-    test("codes, ids and the Message-ID can be read in the raw mail, the text before the HTML", async () => {
+    promise("codes, ids and the Message-ID can be read in the raw mail, the text before the HTML", async () => {
       const [mail] = await send({ to: "raw@example.test", messageId: "<raw.1.0@bodega>" });
       const lines = mail?.data.split("\r\n") ?? [];
       expect(lines).toContain("123456");
@@ -60,7 +62,7 @@ export function mailTransportContract(name: string, open: () => Promise<Transpor
       expect(html).toBeGreaterThan(text ?? 0);
     });
 
-    test("a code on its own line stays so beside letters that are not ASCII", async () => {
+    promise("a code on its own line stays so beside letters that are not ASCII", async () => {
       const [mail] = await send({
         to: "zoe@example.test",
         messageId: "<qp.1.0@bodega>",
@@ -70,7 +72,7 @@ export function mailTransportContract(name: string, open: () => Promise<Transpor
       expect(mail?.data).toContain("Zo=C3=AB");
     });
 
-    test("a line that begins with a dot arrives with it", async () => {
+    promise("a line that begins with a dot arrives with it", async () => {
       const [mail] = await send({
         to: "dot@example.test",
         messageId: "<dot.1.0@bodega>",
@@ -79,7 +81,7 @@ export function mailTransportContract(name: string, open: () => Promise<Transpor
       expect(mail?.data.split("\r\n").slice(-30)).toEqual(expect.arrayContaining(["first", ".", "..second"]));
     });
 
-    test("a second hand-over arrives under the same Message-ID", async () => {
+    promise("a second hand-over arrives under the same Message-ID", async () => {
       await send({ to: "twice@example.test", messageId: "<twice.1.0@bodega>" });
       const mails = await send({ to: "twice@example.test", messageId: "<twice.1.0@bodega>" });
       expect(mails.map(({ messageId, handOvers }) => ({ messageId, handOvers }))).toEqual([
@@ -87,7 +89,7 @@ export function mailTransportContract(name: string, open: () => Promise<Transpor
       ]);
     });
 
-    test("a line break in a subject begins no new header", async () => {
+    promise("a line break in a subject begins no new header", async () => {
       const [mail] = await send({
         to: "crlf@example.test",
         messageId: "<crlf.1.0@bodega>",
@@ -98,14 +100,14 @@ export function mailTransportContract(name: string, open: () => Promise<Transpor
       expect(mail?.data).not.toMatch(/^Bcc:/m);
     });
 
-    test("a recipient that is no address is refused for good", async () => {
+    promise("a recipient that is no address is refused for good", async () => {
       for (const to of ["ada", "a@b.test\r\nRCPT TO:<eve@b.test>", "a@b.test, eve@b.test", "<a@b.test>", ""]) {
         const error = await send({ to }).catch((thrown: unknown) => thrown);
         expect(ConnectError.from(error).code).toBe(Code.InvalidArgument);
       }
     });
 
-    test("nothing is sent when the time is over already", async () => {
+    promise("nothing is sent when the time is over already", async () => {
       const error = await send({ to: "late@example.test", messageId: "<late.1.0@bodega>" }, AbortSignal.abort()).catch(
         (thrown: unknown) => thrown,
       );

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { promisesOf, type Skip } from "../../tests/promise.ts";
 import { type Amount, type PaymentProvider, type ProviderEvent, SIGNATURE_WINDOW_MS } from "./provider.ts";
 
 /** A provider, and the other side of it: its customers, its ledger, its clock. */
@@ -24,11 +25,7 @@ export interface Webhook {
 const AMOUNT: Amount = { currencyCode: "EUR", minorUnits: 1_999n };
 
 /** What every payment provider must do; a declared limit is skipped with its reason. */
-export function providerContract(
-  name: string,
-  start: () => Promise<ProviderBench>,
-  skips: { test: string; reason: string }[] = [],
-): void {
+export function providerContract(name: string, start: () => Promise<ProviderBench>, skip?: Skip): void {
   describe(`the payment provider contract: ${name}`, () => {
     let bench: ProviderBench;
     beforeAll(async () => {
@@ -36,11 +33,7 @@ export function providerContract(
     });
     afterAll(() => bench.close());
 
-    const promise = (title: string, check: () => Promise<void>) => {
-      const skip = skips.find((each) => each.test === title);
-      if (skip) test.skip(`${title} (${skip.reason})`, check);
-      else test(title, check);
-    };
+    const promise = promisesOf("payment provider", name, skip);
 
     async function checkout() {
       const order = { paymentId: bench.newId(), orderId: bench.newId(), amount: AMOUNT };

@@ -1,0 +1,13 @@
+import { test } from "bun:test";
+
+/** Why an adapter cannot keep a promise, or be asked to here: by the promise's title, or for all of them. */
+export type Skip = Record<string, string> | string | undefined;
+
+/** Declares what an adapter of a port owes. The run's table of contracts reads the names of these tests (scripts/contracts.ts). */
+export function promisesOf(port: string, adapter: string, skip: Skip = {}) {
+  return (title: string, check: () => Promise<void>): void => {
+    const reason = typeof skip === "string" ? skip : skip[title];
+    if (reason) test.skip(`${port} × ${adapter}: ${title} (${reason})`, check);
+    else test(`${port} × ${adapter}: ${title}`, check);
+  };
+}
