@@ -108,6 +108,17 @@ const GROUPS: Record<string, Variable[]> = {
         "Kafka for facts: `host:port`, or several by comma; missing topics are made, with three partitions and, of three brokers, three copies",
     },
     {
+      name: "RABBITMQ_URL",
+      unset: "jobs in PostgreSQL",
+      meaning:
+        "RabbitMQ for jobs from service to service: `amqp://[user:password@]host[:port][/vhost]`, or several nodes of one cluster by comma",
+    },
+    {
+      name: "RABBITMQ_DELAY",
+      unset: "`ttl`",
+      meaning: "how RabbitMQ holds wake-ups back: `ttl`, or `plugin` where it has `rabbitmq_delayed_message_exchange`",
+    },
+    {
       name: "REDIS_URL",
       unset: "locks and counters in the process",
       meaning:
@@ -156,7 +167,7 @@ export function differences(told: string[], read: string[]): string[] {
 /** Names as the code reads them from `env`; what it refuses in a list of names is not read. */
 async function readInCode(): Promise<string[]> {
   const files = (await ownFiles()).filter(
-    ({ path }) => isProduct(path) && /(config|main|settings|start)\.ts$/.test(path),
+    ({ path }) => isProduct(path) && /(config|main|settings|start|-url)\.ts$/.test(path),
   );
   return namesIn(files.map(({ text }) => text).join("\n"));
 }

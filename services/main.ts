@@ -1,3 +1,4 @@
+import { StartError } from "../packages/database/start-error.ts";
 import { systemClock } from "../packages/service/clock.ts";
 import { createLog, jsonLine, readableLine, together } from "../packages/telemetry/log.ts";
 import type { Environment } from "./all.ts";
@@ -61,4 +62,10 @@ function once(work: () => Promise<void>): () => Promise<void> {
   };
 }
 
-if (import.meta.main) await main(process.argv.slice(2));
+if (import.meta.main) {
+  await main(process.argv.slice(2)).catch((error: unknown) => {
+    if (!(error instanceof StartError)) throw error;
+    process.stderr.write(`\n${error.message}\n`);
+    process.exit(1);
+  });
+}

@@ -2,23 +2,18 @@ import type { RelayKind } from "../packages/database/relay.ts";
 import { StartError } from "../packages/database/start-error.ts";
 import { hostsOf, readDatabaseUrl } from "../packages/database/url.ts";
 import { readKafkaBrokers } from "../packages/events/kafka-brokers.ts";
+import { readRabbitmqUrl } from "../packages/jobs/rabbitmq-url.ts";
 import { readRedisUrl } from "../packages/locks/redis-url.ts";
 import type { Anchor } from "../packages/service/clock.ts";
 import { type Environment, SERVICE_NAMES } from "./all.ts";
 import { readConfig as gatewayConfig, readPort } from "./gateway/config.ts";
 
-/** What later versions speak; a half-understood target must not be ignored. */
-const NOT_YET = ["RABBITMQ_URL"];
 const SECRET_CHARS_MIN = 32;
 
 export type Settings = ReturnType<typeof readSettings>;
 
 /** What a process is and what it stands on. Throws StartError with a sentence that names the variable or the argument. */
 export function readSettings(args: string[], env: Environment) {
-  for (const name of NOT_YET) {
-    if (env[name])
-      throw new StartError(`${name} is set, but this version has only the embedded adapter for it: unset it.`);
-  }
   const runs = whatRuns(args);
   try {
     const relay = relayKind(env);
@@ -33,6 +28,7 @@ export function readSettings(args: string[], env: Environment) {
       databaseUrls: databaseUrls(env),
       replicaUrls: replicaUrls(env["DATABASE_REPLICA_URLS"] ?? "", env["DATABASE_URL"]),
       kafka: env["KAFKA_BROKERS"] ? readKafkaBrokers(env["KAFKA_BROKERS"]) : undefined,
+      rabbitmq: readRabbitmqUrl(env),
       redis: env["REDIS_URL"] ? readRedisUrl(env["REDIS_URL"]) : undefined,
       timeScale,
       mailPort: readPort(env, "MAIL_PORT", 8025),

@@ -5,6 +5,8 @@ import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
 import { explain, explainDatabase } from "../packages/database/start-error.ts";
 import type { Events } from "../packages/events/events.ts";
 import { createKafkaEvents } from "../packages/events/kafka.ts";
+import type { Jobs } from "../packages/jobs/jobs.ts";
+import { createRabbitmqJobs } from "../packages/jobs/rabbitmq.ts";
 import { createEmbeddedLocks } from "../packages/locks/embedded.ts";
 import type { Locks } from "../packages/locks/locks.ts";
 import { createRedisLocks } from "../packages/locks/redis.ts";
@@ -32,11 +34,12 @@ import { type Settings, sentence } from "./settings.ts";
 export type Stops = (() => Promise<void>)[];
 
 export async function start(settings: Settings, env: Environment, log: Log, stops: Stops): Promise<void> {
-  const { kind, gateway, kafka, redis } = settings;
+  const { kind, gateway, kafka, rabbitmq, redis } = settings;
   if (kind === "all") await startAll(settings, env, log, stops);
   if (kind === "gateway") await startEdge(settings, log, stops);
   if (kind === "services") await startServices(settings, env, log, stops);
-  log.info("ports", { events: kafka ? "kafka" : "embedded", locks: redis ? "redis" : "embedded" });
+  const carriers = { events: kafka && "kafka", jobs: rabbitmq && "rabbitmq", locks: redis && "redis" };
+  log.info("ports", Object.fromEntries(Object.entries(carriers).map(([port, real]) => [port, real ?? "embedded"])));
   if (kind !== "services" && !gateway.rateLimits) log.warn("rate limits are off: fit for benches only");
 }
 
@@ -109,6 +112,7 @@ async function platformOn(
     relay,
     securityClock: systemClock(),
     ...eventsOn(base),
+    ...(await jobsOn(base)),
     locks: locksOn(base),
   }).catch((error: unknown) => {
     throw explainDatabase(error, databaseUrl ? undefined : dataDir);
@@ -152,6 +156,18 @@ function eventsOn({ settings, log }: Foundation): { events?: Events } {
   const { kafka: brokers } = settings;
   const nowMs = () => performance.now();
   return brokers ? { events: createKafkaEvents({ brokers, log: log.with({ service: "broker" }), nowMs }) } : {};
+}
+
+async function jobsOn({ settings, log }: Foundation): Promise<{ jobs?: Jobs }> {
+  const { rabbitmq } = settings;
+  if (!rabbitmq) return {};
+  const nowMs = () => performance.now();
+  const connecting = createRabbitmqJobs({ ...rabbitmq, log: log.with({ service: "broker" }), nowMs });
+  return {
+    jobs: await connecting.catch((error: unknown) => {
+      throw sentence(error);
+    }),
+  };
 }
 
 function locksOn({ settings, log, random }: Foundation): Locks {

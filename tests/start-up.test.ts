@@ -136,7 +136,8 @@ test.each<[string, string, RegExp]>([
   ["SMTP_URL", "mail.example", /SMTP_URL is not of the form/],
   ["DATABASE_URL", "elsewhere", /DATABASE_URL is not of the form postgres:/],
   ["KAFKA_BROKERS", "localhost", /KAFKA_BROKERS must be host:port, or several by comma, found "localhost"/],
-  ["RABBITMQ_URL", "amqp://localhost", /RABBITMQ_URL is set, but/],
+  ["RABBITMQ_URL", "localhost", /RABBITMQ_URL must be amqp:/],
+  ["RABBITMQ_DELAY", "plugin", /RABBITMQ_DELAY is set, but RABBITMQ_URL is not/],
 ])("%s=%s is refused in one sentence, before anything is made", async (name, value, expected) => {
   const dataDir = newFolder();
   const said = await refusal({ DATA_DIR: dataDir, [name]: value });
