@@ -14,6 +14,18 @@ export interface Outlet {
   declare(queue: Queue): Promise<void>;
 }
 
+/** The unconfirmed messages of a queue. */
+interface Room {
+  taken: number;
+  freed: PromiseWithResolvers<void>;
+}
+
+function leave(room: Room) {
+  room.taken -= 1;
+  room.freed.resolve();
+  room.freed = Promise.withResolvers();
+}
+
 export function openOutlet(
   model: ChannelModel,
   channel: ConfirmChannel,
@@ -21,23 +33,24 @@ export function openOutlet(
 ): Outlet {
   const declared = new Map<string, Promise<void>>();
   const returned = new Set<string>();
-  const unconfirmed = new Map<string, Set<Promise<Error | undefined>>>();
-  const lost = Promise.withResolvers<Error>();
+  const rooms = new Map<string, Room>();
+  /** Not one promise to race against: it would remember every message of a long connection. */
+  const unconfirmed = new Set<(outcome: Error | undefined) => void>();
   let published = 0;
   // Comes before the confirmation of the same message.
   channel.on("return", ({ properties }) => returned.add(properties.correlationId));
-  channel.on("close", () => lost.resolve(new Error("the connection was lost before the confirmation came")));
+  channel.on("close", () => {
+    for (const settle of unconfirmed) settle(new Error("the connection was lost before the confirmation came"));
+  });
 
   async function send(queue: string, messages: JobMessage[], deadline: AbortSignal) {
-    const waiting = unconfirmed.get(queue) ?? new Set();
-    unconfirmed.set(queue, waiting);
+    const room = rooms.get(queue) ?? { taken: 0, freed: Promise.withResolvers<void>() };
+    rooms.set(queue, room);
     const confirmed: Promise<Error | undefined>[] = [];
     for (const message of messages) {
-      while (waiting.size >= UNCONFIRMED_MAX && !deadline.aborted) await Promise.race([lost.promise, ...waiting]);
+      while (room.taken >= UNCONFIRMED_MAX && !deadline.aborted) await room.freed.promise;
       deadline.throwIfAborted();
-      const confirmation = publish(queue, message).finally(() => waiting.delete(confirmation));
-      waiting.add(confirmation);
-      confirmed.push(confirmation);
+      confirmed.push(publish(queue, message, room));
     }
     const failed = (await Promise.all(confirmed)).find((error) => error !== undefined);
     if (!failed) return;
@@ -46,17 +59,24 @@ export function openOutlet(
     throw failed;
   }
 
-  function publish(queue: string, { body, id, type, key, traceparent, requestId }: JobMessage) {
+  function publish(queue: string, { body, id, type, key, traceparent, requestId }: JobMessage, room: Room) {
     const { promise, resolve } = Promise.withResolvers<Error | undefined>();
+    const settle = (outcome: Error | undefined) => {
+      if (!unconfirmed.delete(settle)) return;
+      leave(room);
+      resolve(outcome);
+    };
     const correlationId = String(++published);
     const headers = { key, traceparent, request_id: requestId };
     const properties = { mandatory: true, persistent: true, messageId: id, type, headers, correlationId };
+    unconfirmed.add(settle);
+    room.taken += 1;
     channel.publish(JOBS, queue, Buffer.from(body), properties, (refused) => {
-      if (refused) resolve(new Error(`${queue} refused job ${id}: it has no majority of its nodes`));
-      else if (returned.delete(correlationId)) resolve(new Error(`no queue takes jobs for ${queue}: ${id} came back`));
-      else resolve(undefined);
+      if (refused) settle(new Error(`${queue} refused job ${id}: it has no majority of its nodes`));
+      else if (returned.delete(correlationId)) settle(new Error(`no queue takes jobs for ${queue}: ${id} came back`));
+      else settle(undefined);
     });
-    return Promise.race([promise, lost.promise]);
+    return promise;
   }
 
   return {

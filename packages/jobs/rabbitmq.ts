@@ -39,9 +39,11 @@ export async function createRabbitmqJobs(options: RabbitmqJobsOptions): Promise<
   const sending = await stayConnected(nodes, "sends jobs", log, async (model) => {
     const channel = await model.createConfirmChannel();
     endWithChannel(model, channel, log);
-    connected = openOutlet(model, channel, (queue) => declare(model, queue));
-    outlet.resolve(connected);
+    const out = openOutlet(model, channel, (queue) => declare(model, queue));
+    connected = out;
+    outlet.resolve(out);
     channel.on("close", () => {
+      if (connected !== out) return;
       outlet = Promise.withResolvers();
       connected = undefined;
     });
@@ -85,16 +87,18 @@ export async function createRabbitmqJobs(options: RabbitmqJobsOptions): Promise<
     if (attached) await endWithin(() => attached, log);
   }
 
-  /** Away while there is no connection: it was a hint. */
-  function wake(queue: string, ms: number) {
+  /** A hint: where it cannot be sent, it is told in the log and given up. */
+  async function wake(queue: string, ms: number) {
     const out = connected;
     const wait = nextWait(ms);
     if (!out || !wait) return;
-    if (delay === "plugin") return sendDelayed(out.channel, queue, ms);
-    out.declare(wait.queue).then(
-      () => sendToWait(out.channel, queue, wait),
-      (error: unknown) => log.warn("jobs.wake_up_lost", { queue, error: String(error) }),
-    );
+    try {
+      if (delay === "plugin") return sendDelayed(out.channel, queue, ms);
+      await out.declare(wait.queue);
+      sendToWait(out.channel, queue, wait);
+    } catch (error) {
+      log.warn("jobs.wake_up_lost", { queue, error: String(error) });
+    }
   }
 
   return {
@@ -115,14 +119,14 @@ export async function createRabbitmqJobs(options: RabbitmqJobsOptions): Promise<
       const consumer: Consumer = {
         queue,
         delivery: startDelivery(queue, handler, log),
-        woken: (leftMs) => (leftMs > 0 ? wake(queue, leftMs) : woken()),
+        woken: (leftMs) => (leftMs > 0 ? void wake(queue, leftMs) : woken()),
         ended: new AbortController(),
       };
       consumers.set(consumer, Promise.resolve());
       if (inlet) attach(consumer, inlet);
       return { close: () => detach(consumer) };
     },
-    wakeLater: onceASecond(nowMs, wake),
+    wakeLater: onceASecond(nowMs, (queue, ms) => void wake(queue, ms)),
     undelivered: () =>
       within(SEND_MS, "no answer", async () => {
         const { model } = await outlet.promise;
