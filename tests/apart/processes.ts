@@ -13,9 +13,11 @@ export interface Processes {
   /** The edge. */
   url: string;
   mailUrl: string;
+  /** Of the catcher, in the process of mail. */
+  smtpPort: number;
   /** Their names; beside them there is one more process, "gateway". */
   services: string[];
-  /** What every process was given. */
+  /** What every process is given that is started from now on. */
   env: Record<string, string>;
   /** Starts one that does not run; `open` tells when it serves. */
   start(name: string): void;
@@ -35,7 +37,7 @@ export async function createProcesses(env: Record<string, string>): Promise<Proc
   const ports = new Map(await Promise.all(names.map(async (name) => [name, await freePorts()] as const)));
   const portsOf = (name: string) => ports.get(name) ?? {};
   const urlOf = (name: string) => `http://127.0.0.1:${portsOf(name)["PORT"]}`;
-  const shared = {
+  const shared: Record<string, string> = {
     CLUSTER_SECRET: "a secret that all processes of this test share",
     ADMIN_PASSWORD: "four crashing horses",
     PUBLIC_URL: urlOf("gateway"),
@@ -82,6 +84,7 @@ export async function createProcesses(env: Record<string, string>): Promise<Proc
   return {
     url: urlOf("gateway"),
     mailUrl: `http://127.0.0.1:${portsOf("mail")["MAIL_PORT"]}`,
+    smtpPort: Number(portsOf("mail")["SMTP_PORT"]),
     services: SERVICE_NAMES,
     env: shared,
     start,

@@ -21,6 +21,6 @@ const { findings } = await runNemesis({
   seed,
   size: values.size === "1" ? 1 : 3,
   until: () => Date.now() >= endsAt,
-  basePort: BASE_PORT + 1_000,
+  basePort: BASE_PORT + 300,
 });
 process.exit(findings.every(({ found }) => found.length === 0) ? 0 : 1);

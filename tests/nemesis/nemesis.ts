@@ -28,7 +28,7 @@ export interface Options {
 const TIME_SCALE = 2_400;
 const DAY_MS = 86_400_000;
 const CUSTOMERS = 4;
-export const KINDS: KindName[] = ["postgres", "redis", "kafka"];
+export const KINDS: KindName[] = ["postgres", "redis", "rabbitmq", "kafka"];
 
 /** Prints what it does and what it found. */
 export async function runNemesis({ seed, size, until, basePort }: Options): Promise<Books> {
@@ -39,22 +39,27 @@ export async function runNemesis({ seed, size, until, basePort }: Options): Prom
     const servers = await startServers(KINDS, { size, dataDir, basePort, say: (line) => say(`  ${line}`) });
     closers.push(servers.down);
     const primary = servers.env["DATABASE_URL"] ?? "";
-    const toPrimary = await wayTo(primary, closers);
+    const target = new URL(primary);
+    const toPrimary = await wayTo({ hostname: target.hostname, port: Number(target.port) }, closers);
+    target.port = String(toPrimary.port);
     const since = new Date();
     const processes = await createProcesses({
       ...servers.env,
-      DATABASE_URL: toPrimary.url,
+      DATABASE_URL: target.href,
       ADMIN_PASSWORD: ADMIN.password,
       RATE_LIMITS: "off",
       TIME_SCALE: String(TIME_SCALE),
       TIME_SCALE_SINCE: since.toISOString(),
     });
     closers.push(processes.close);
+    // Mails go out by SMTP, to the catcher.
+    const toMail = await wayTo({ hostname: "127.0.0.1", port: processes.smtpPort }, closers);
+    processes.env["SMTP_URL"] = `smtp://127.0.0.1:${toMail.port}`;
     await startAll(processes);
     const client = createClient(processes.url, createDice(seed + 1));
     const shop = await openShop(client, processes.mailUrl, CUSTOMERS);
     const load = startLoad(client, shop, createDice(seed + 2), DAY_MS / TIME_SCALE);
-    const faults = faultsOf({ processes, servers, ways: { "postgres-1": toPrimary.proxy } });
+    const faults = faultsOf({ processes, servers, ways: { "postgres-1": toPrimary, smtp: toMail } });
     const { outages, counts } = await strike(faults, createDice(seed + 3), until, (line) => say(`  ${line}`));
     await load.stop();
     const time = { real: since.getTime(), business: since.getTime(), scale: TIME_SCALE };
@@ -74,12 +79,10 @@ function ownDatabase(primary: string, service: string): string {
   return databaseAt(primary, `bodega_${service}`, "postgres", decodeURIComponent(new URL(primary).password));
 }
 
-async function wayTo(text: string, closers: (() => unknown)[]): Promise<{ url: string; proxy: TcpProxy }> {
-  const url = new URL(text);
-  const proxy = await startTcpProxy({ hostname: url.hostname, port: Number(url.port) });
+async function wayTo(target: Parameters<typeof startTcpProxy>[0], closers: (() => unknown)[]): Promise<TcpProxy> {
+  const proxy = await startTcpProxy(target);
   closers.push(proxy.end);
-  url.port = String(proxy.port);
-  return { url: url.href, proxy };
+  return proxy;
 }
 
 async function startAll(processes: Processes): Promise<void> {
