@@ -5,7 +5,7 @@ import { JOBS, type Queue } from "./rabbitmq-queues.ts";
 export const WAKE_UP = "bodega.wake-up";
 /** What of the time is left when it arrives: it is sent on then. */
 const LEFT = "left_ms";
-const DELAYED = "bodega.delayed";
+export const DELAYED = "bodega.delayed";
 const DELAYED_TYPE = "x-delayed-message";
 
 /** Each is a queue. Within one all wait equally long, or those behind one that waits longer would come late. */

@@ -58,14 +58,6 @@ export async function stayConnected(
   }
 }
 
-/** A channel that the broker has closed is made again with its connection. */
-export function endWithChannel(model: ChannelModel, channel: Channel, log: Log) {
-  channel.on("error", (error: Error) => {
-    log.error("rabbitmq.starting_over", error);
-    return endWithin(() => model.close(), log);
-  });
-}
-
 /** On a channel of its own, which does not survive an answer of "not found". Undefined then. */
 export async function ifFound<T>(model: ChannelModel, ask: (channel: Channel) => Promise<T>): Promise<T | undefined> {
   const channel = await model.createChannel();

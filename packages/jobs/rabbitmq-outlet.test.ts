@@ -1,34 +1,44 @@
 import { expect, test } from "bun:test";
 import { EventEmitter } from "node:events";
 import { message, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
-import type { ChannelModel, ConfirmChannel } from "./rabbitmq-link.ts";
+import { eventually } from "../service/eventually.ts";
+import type { ChannelModel } from "./rabbitmq-link.ts";
 import { openOutlet } from "./rabbitmq-outlet.ts";
 
 type Confirm = (error: Error | null) => void;
 
-/** A channel that does with each message what its queue's name says. */
+/** A connection whose channels do with each message what its queue's name says. */
 function openFake() {
-  const events = new EventEmitter();
+  const channels: EventEmitter[] = [];
   const counts = { dead: 0, declared: 0 };
-  const channel = Object.assign(events, {
-    publish(_exchange: string, queue: string, _body: Buffer, properties: object, confirm: Confirm) {
-      if (queue === "dead") counts.dead += 1;
-      if (queue === "unbound") events.emit("return", { properties });
-      if (queue === "refusing") confirm(new Error("nacked"));
-      else if (queue !== "dead") confirm(null);
+  const model = {
+    async createConfirmChannel() {
+      const events = new EventEmitter();
+      channels.push(events);
+      return Object.assign(events, {
+        publish(_exchange: string, queue: string, _body: Buffer, properties: object, confirm: Confirm) {
+          if (queue === "dead") counts.dead += 1;
+          if (queue === "unbound") events.emit("return", { properties });
+          if (queue === "refusing") confirm(new Error("nacked"));
+          else if (queue !== "dead") confirm(null);
+        },
+      });
     },
-  });
-  // Of the driver's channel only what sending uses.
-  const out = openOutlet({} as ChannelModel, channel as unknown as ConfirmChannel, async () => {
+  };
+  // Of the driver's connection only what sending uses.
+  const out = openOutlet(model as unknown as ChannelModel, async () => {
     counts.declared += 1;
   });
-  return { out, events, counts };
+  const close = () => {
+    for (const channel of channels) channel.emit("close");
+  };
+  return { out, close, counts };
 }
 
 const never = new AbortController().signal;
 
 test("a queue that confirms nothing keeps no other from sending, and takes no more than its share", async () => {
-  const { out, events, counts } = openFake();
+  const { out, close, counts } = openFake();
   const deadline = new AbortController();
   const stuck = outcomeOf(
     out.send(
@@ -37,12 +47,13 @@ test("a queue that confirms nothing keeps no other from sending, and takes no mo
       deadline.signal,
     ),
   );
+  await eventually(() => counts.dead === 200);
   expect(await outcomeOf(out.send("alive", [message(), message()], never))).toBe("done");
-  expect(counts.dead).toBe(1_000);
+  expect(counts.dead).toBe(200);
   deadline.abort(new Error("too late"));
-  events.emit("close");
+  close();
   expect(await stuck).toBe("too late");
-  expect(counts.dead).toBe(1_000);
+  expect(counts.dead).toBe(200);
 });
 
 test("only what is confirmed and was not returned is sent", async () => {
@@ -51,9 +62,18 @@ test("only what is confirmed and was not returned is sent", async () => {
   expect(await outcomeOf(out.send("refusing", [message()], never))).toMatch("refused job");
 });
 
+test("a queue that sent something back is looked after before the next is sent", async () => {
+  const { out, counts } = openFake();
+  for (let i = 0; i < 3; i++) await out.send("alive", [message()], never);
+  expect(counts.declared).toBe(1);
+  for (let i = 0; i < 3; i++) await outcomeOf(out.send("unbound", [message()], never));
+  expect(counts.declared).toBe(4);
+});
+
 test("what waits for its confirmation when the connection goes was not sent", async () => {
-  const { out, events } = openFake();
+  const { out, close, counts } = openFake();
   const sending = outcomeOf(out.send("dead", [message()], never));
-  events.emit("close");
+  await eventually(() => counts.dead === 1);
+  close();
   expect(await sending).toMatch("connection was lost");
 });

@@ -1,97 +1,117 @@
 import type { JobMessage } from "./jobs.ts";
-import type { ChannelModel, ConfirmChannel } from "./rabbitmq-link.ts";
-import { JOBS, jobsQueue, type Queue } from "./rabbitmq-queues.ts";
+import { type ChannelModel, type ConfirmChannel, closing } from "./rabbitmq-link.ts";
+import { type Declare, JOBS, jobsQueue } from "./rabbitmq-queues.ts";
 
-/** Of one queue: one that confirms nothing must leave the others their room. */
-const UNCONFIRMED_MAX = 1_000;
+/** Of one queue. RabbitMQ stops reading from a connection of which one channel has 400 messages that it cannot get rid of. */
+const UNCONFIRMED_MAX = 200;
 
-/** Sends over one channel, and is no more when it closes. */
+/** Sends over one connection, each queue on a channel of its own: one without a leader blocks its channel. */
 export interface Outlet {
   model: ChannelModel;
-  channel: ConfirmChannel;
   /** Resolves when the broker has written all of them down. */
   send(queue: string, messages: JobMessage[], deadline: AbortSignal): Promise<void>;
-  declare(queue: Queue): Promise<void>;
+  /** The channel of this name, after `prepare`. */
+  through(name: string, prepare: () => Promise<void>): Promise<ConfirmChannel>;
 }
 
-/** The unconfirmed messages of a queue. */
-interface Room {
-  taken: number;
-  freed: PromiseWithResolvers<void>;
-}
+export function openOutlet(model: ChannelModel, declare: Declare): Outlet {
+  const lines = new Map<string, Line>();
 
-function leave(room: Room) {
-  room.taken -= 1;
-  room.freed.resolve();
-  room.freed = Promise.withResolvers();
-}
+  function lineOf(name: string): Line {
+    const line = lines.get(name) ?? {
+      published: 0,
+      unconfirmed: new Map(),
+      returned: new Set(),
+      freed: Promise.withResolvers(),
+    };
+    lines.set(name, line);
+    return line;
+  }
 
-export function openOutlet(
-  model: ChannelModel,
-  channel: ConfirmChannel,
-  declare: (queue: Queue) => Promise<void>,
-): Outlet {
-  const declared = new Map<string, Promise<void>>();
-  const returned = new Set<string>();
-  const rooms = new Map<string, Room>();
-  /** Not one promise to race against: it would remember every message of a long connection. */
-  const unconfirmed = new Set<(outcome: Error | undefined) => void>();
-  let published = 0;
-  // Comes before the confirmation of the same message.
-  channel.on("return", ({ properties }) => returned.add(properties.correlationId));
-  channel.on("close", () => {
-    for (const settle of unconfirmed) settle(new Error("the connection was lost before the confirmation came"));
-  });
+  async function through(name: string, prepare: () => Promise<void>): Promise<ConfirmChannel> {
+    const line = lineOf(name);
+    line.prepared ??= prepare();
+    line.channel ??= line.prepared.then(() => openChannel(model, line));
+    try {
+      await line.prepared;
+      return await line.channel;
+    } catch (error) {
+      forget(line);
+      throw error;
+    }
+  }
 
   async function send(queue: string, messages: JobMessage[], deadline: AbortSignal) {
-    const room = rooms.get(queue) ?? { taken: 0, freed: Promise.withResolvers<void>() };
-    rooms.set(queue, room);
+    const wanted = jobsQueue(queue);
+    const line = lineOf(wanted.name);
+    const channel = await through(wanted.name, () => declare(model, wanted));
     const confirmed: Promise<Error | undefined>[] = [];
     for (const message of messages) {
-      while (room.taken >= UNCONFIRMED_MAX && !deadline.aborted) await room.freed.promise;
+      while (line.unconfirmed.size >= UNCONFIRMED_MAX && !deadline.aborted) await line.freed.promise;
       deadline.throwIfAborted();
-      confirmed.push(publish(queue, message, room));
+      confirmed.push(publish(channel, line, queue, message));
     }
     const failed = (await Promise.all(confirmed)).find((error) => error !== undefined);
     if (!failed) return;
-    // Made again, or bound again, before the next is sent.
-    declared.delete(jobsQueue(queue).name);
+    // The queue may be gone: it is looked after before the next is sent.
+    delete line.prepared;
     throw failed;
   }
 
-  function publish(queue: string, { body, id, type, key, traceparent, requestId }: JobMessage, room: Room) {
-    const { promise, resolve } = Promise.withResolvers<Error | undefined>();
-    const settle = (outcome: Error | undefined) => {
-      if (!unconfirmed.delete(settle)) return;
-      leave(room);
-      resolve(outcome);
-    };
-    const correlationId = String(++published);
-    const headers = { key, traceparent, request_id: requestId };
-    const properties = { mandatory: true, persistent: true, messageId: id, type, headers, correlationId };
-    unconfirmed.add(settle);
-    room.taken += 1;
+  return { model, send, through };
+}
+
+interface Line {
+  prepared?: Promise<void>;
+  channel?: Promise<ConfirmChannel>;
+  published: number;
+  /** What is told of a message, by its number. */
+  unconfirmed: Map<string, (outcome: Error | undefined) => void>;
+  returned: Set<string>;
+  /** Resolved, and another one, when there is room again. */
+  freed: PromiseWithResolvers<void>;
+}
+
+function forget(line: Line) {
+  delete line.prepared;
+  delete line.channel;
+}
+
+async function openChannel(model: ChannelModel, line: Line): Promise<ConfirmChannel> {
+  const channel = await model.createConfirmChannel();
+  // Comes before the confirmation of the same message.
+  channel.on("return", ({ properties }) => line.returned.add(properties.correlationId));
+  closing(channel).addEventListener("abort", () => {
+    forget(line);
+    const lost = new Error("the connection was lost before the confirmation came");
+    for (const settle of [...line.unconfirmed.values()]) settle(lost);
+  });
+  return channel;
+}
+
+function publish(channel: ConfirmChannel, line: Line, queue: string, message: JobMessage): Promise<Error | undefined> {
+  const { body, id, type, key, traceparent, requestId } = message;
+  const { promise, resolve } = Promise.withResolvers<Error | undefined>();
+  const correlationId = String(++line.published);
+  const settle = (outcome: Error | undefined) => {
+    line.unconfirmed.delete(correlationId);
+    line.freed.resolve();
+    line.freed = Promise.withResolvers();
+    resolve(outcome);
+  };
+  line.unconfirmed.set(correlationId, settle);
+  const headers = { key, traceparent, request_id: requestId };
+  const properties = { mandatory: true, persistent: true, messageId: id, type, headers, correlationId };
+  try {
     channel.publish(JOBS, queue, Buffer.from(body), properties, (refused) => {
       if (refused) settle(new Error(`${queue} refused job ${id}: it has no majority of its nodes`));
-      else if (returned.delete(correlationId)) settle(new Error(`no queue takes jobs for ${queue}: ${id} came back`));
+      else if (line.returned.delete(correlationId))
+        settle(new Error(`no queue takes jobs for ${queue}: ${id} came back`));
       else settle(undefined);
     });
-    return promise;
+  } catch (error) {
+    // The channel is closed.
+    settle(error instanceof Error ? error : new Error(String(error)));
   }
-
-  return {
-    model,
-    channel,
-    send,
-    declare(queue) {
-      const declaring =
-        declared.get(queue.name) ??
-        declare(queue).catch((error: unknown) => {
-          declared.delete(queue.name);
-          throw error;
-        });
-      declared.set(queue.name, declaring);
-      return declaring;
-    },
-  };
+  return promise;
 }

@@ -1,12 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { randomUUID } from "node:crypto";
 import { NO_RABBITMQ, type RabbitServer, startRabbit } from "../../tests/rabbitmq.ts";
-import { bare, deleteQueue, load, message, type Opened, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
+import { bare, deleteQueue, message, type Opened, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
 import { startTcpProxy } from "../../tests/tcp-proxy.ts";
 import { eventually } from "../service/eventually.ts";
 import { jobsContract } from "./contract.ts";
 import type { JobMessage, Jobs } from "./jobs.ts";
-import { SETTLE_MS } from "./rabbitmq-queues.ts";
 
 setDefaultTimeout(120_000);
 const opened: Jobs[] = [];
@@ -217,54 +215,6 @@ describe("one RabbitMQ", () => {
     await jobs.close();
     await proxy.end();
   });
-
-  withRabbit("a queue that was killed before it was written down is made again: nothing was sent to it", async () => {
-    // The broker forgets which queue is which when it is killed within a second; sometimes it does not.
-    await bare(server.url, (channel) =>
-      channel.assertQueue("bodega.jobs.young", { durable: true, arguments: { "x-queue-type": "quorum" } }),
-    );
-    await server.kill();
-    await server.start();
-    const { jobs } = await open(server.url);
-    const { got } = collect(jobs, "young");
-    await eventually(async () => (await outcomeOf(jobs.send("young", [message()]))) === "done");
-    await eventually(() => got.length === 1);
-  });
-
-  withRabbit("a queue with jobs in it is never made again, whatever its mark says", async () => {
-    const { jobs } = await open(server.url);
-    const kept = message();
-    await jobs.send("kept", [kept]);
-    await jobs.close();
-    await bare(server.url, (channel) => channel.deleteExchange("bodega.settled.bodega.jobs.kept"));
-    const next = await open(server.url);
-    const { got } = collect(next.jobs, "kept");
-    await eventually(() => got.some(({ id }) => id === kept.id));
-  });
-
-  withRabbit(
-    "killed and started again amid sending and taking, as soon as the first job was sent: nothing sent is lost",
-    async () => {
-      // As the program does it, with the whole time to settle.
-      const { jobs, lines } = await open(server.url, { settleMs: SETTLE_MS });
-      const queue = `steady-${randomUUID()}`;
-      const under = load(jobs, queue);
-      for (let kills = 0; kills < 3; kills++) {
-        const before = under.sent.length;
-        await eventually(() => under.sent.length > before);
-        const refusals = under.refusals.length;
-        await server.kill();
-        await eventually(() => under.refusals.length > refusals);
-        await server.start();
-      }
-      const before = under.sent.length;
-      await eventually(() => under.sent.length > before + 500);
-      await under.stop();
-      await eventually(() => under.lost() === 0);
-      await eventually(async () => (await jobs.undelivered()) === 0);
-      expect(lines.map(({ event }) => event)).toContain("rabbitmq.failed");
-    },
-  );
 });
 
 test("where no RabbitMQ is, the start says so", async () => {

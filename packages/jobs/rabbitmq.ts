@@ -1,9 +1,9 @@
 import type { Log } from "../telemetry/log.ts";
 import { startDelivery } from "./delivery.ts";
 import type { Jobs } from "./jobs.ts";
-import { bindDelayed, declareDelayed, nextWait, sendDelayed, sendToWait } from "./rabbitmq-delay.ts";
+import { bindDelayed, DELAYED, declareDelayed, nextWait, sendDelayed, sendToWait } from "./rabbitmq-delay.ts";
 import { type Consumer, type Inlet, stayAttached } from "./rabbitmq-inlet.ts";
-import { closing, endWithChannel, endWithin, explained, placesOf, stayConnected, within } from "./rabbitmq-link.ts";
+import { closing, endWithin, explained, placesOf, stayConnected, within } from "./rabbitmq-link.ts";
 import { type Outlet, openOutlet } from "./rabbitmq-outlet.ts";
 import { createDeclare, jobsQueue, ready, SETTLE_MS } from "./rabbitmq-queues.ts";
 import type { Delay, RabbitNode } from "./rabbitmq-url.ts";
@@ -37,12 +37,10 @@ export async function createRabbitmqJobs(options: RabbitmqJobsOptions): Promise<
   let inlet: Inlet | undefined;
 
   const sending = await stayConnected(nodes, "sends jobs", log, async (model) => {
-    const channel = await model.createConfirmChannel();
-    endWithChannel(model, channel, log);
-    const out = openOutlet(model, channel, (queue) => declare(model, queue));
+    const out = openOutlet(model, declare);
     connected = out;
     outlet.resolve(out);
-    channel.on("close", () => {
+    closing(model).addEventListener("abort", () => {
       if (connected !== out) return;
       outlet = Promise.withResolvers();
       connected = undefined;
@@ -93,9 +91,9 @@ export async function createRabbitmqJobs(options: RabbitmqJobsOptions): Promise<
     const wait = nextWait(ms);
     if (!out || !wait) return;
     try {
-      if (delay === "plugin") return sendDelayed(out.channel, queue, ms);
-      await out.declare(wait.queue);
-      sendToWait(out.channel, queue, wait);
+      if (delay === "plugin")
+        return sendDelayed(await out.through(DELAYED, () => declareDelayed(out.model)), queue, ms);
+      sendToWait(await out.through(wait.queue.name, () => declare(out.model, wait.queue)), queue, wait);
     } catch (error) {
       log.warn("jobs.wake_up_lost", { queue, error: String(error) });
     }
@@ -107,7 +105,7 @@ export async function createRabbitmqJobs(options: RabbitmqJobsOptions): Promise<
       try {
         await within(SEND_MS, "no confirmation", async (deadline) => {
           const out = await outlet.promise;
-          await out.declare(jobsQueue(queue));
+          deadline.throwIfAborted();
           await out.send(queue, messages, deadline);
         });
       } catch (error) {
