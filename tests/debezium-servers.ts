@@ -39,7 +39,7 @@ const DEBEZIUM = { role: "debezium", password: "of a test" };
 export interface DebeziumServers {
   servers: Servers;
   /** As PostgreSQL's superuser. */
-  sql(statement: string): Promise<unknown>;
+  sql(statement: string): Promise<Record<string, unknown>[]>;
   /** A service as a process has it, on the database that all of its name share. */
   run(service: string, relay: RelayKind, topicPrefix?: string): Promise<Running>;
   /** As docs/operations.md says: a role, its rights, and debezium/outbox.json for this service. Resolves when it streams. */

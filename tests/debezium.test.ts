@@ -115,6 +115,20 @@ withDebezium(
   },
 );
 
+withDebezium(
+  "the slot of a service that tells nothing follows the server's log, or it would keep all of it",
+  async () => {
+    await debezium.sql("create table filler as select repeat('x', 100) from generate_series(1, 10000)");
+    const [written] = await debezium.sql("select pg_current_wal_lsn() as lsn");
+    await until("the slot has followed", async () => {
+      const [slot] = await debezium.sql(
+        `select confirmed_flush_lsn >= '${written?.["lsn"]}' as followed from pg_replication_slots`,
+      );
+      return slot?.["followed"] === true;
+    });
+  },
+);
+
 /** What the watch of lost facts took for lost: nothing, where nothing is. */
 function overtaken() {
   return service.lines.filter(({ event }) => event === "relay.overtaken");
