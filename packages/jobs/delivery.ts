@@ -16,7 +16,7 @@ export interface Arrival {
   /** False when its connection is gone: the broker delivers it again. */
   live(): boolean;
   ack(): void;
-  /** To the broker, which counts it. */
+  /** To the broker, which offers it again, perhaps to another process. */
   giveBack(): void;
 }
 
@@ -30,7 +30,7 @@ export interface Delivery {
 
 /**
  * Hands what has arrived to the handler, in batches, one at a time. A batch that is refused is held and offered again, after a growing pause, so that
- * an outage of the receiver costs no message one of its counted attempts; one that is refused while others are taken goes back to the broker.
+ * an outage of the receiver sends nothing to and fro; one that is refused while others are taken goes back to the broker, behind the others.
  */
 export function startDelivery(queue: string, handler: JobHandler, log: Log): Delivery {
   const bell = createBell();
