@@ -215,9 +215,10 @@ async function makeTopic(admin: Admin, topic: string, brokersNamed: number): Pro
   return found.partitions;
 }
 
-/** Brokers hear of a new topic one after the other, and any of them may have been asked. */
+/** Brokers hear of a new topic, or of a group they now coordinate, one after the other, and any of them may have been asked. */
 function isNotKnownYet(error: unknown): boolean {
-  return error instanceof Error && /UNKNOWN_TOPIC|LEADER_NOT_AVAILABLE/.test("type" in error ? String(error.type) : "");
+  const type = error instanceof Error && "type" in error ? String(error.type) : "";
+  return /UNKNOWN_TOPIC|LEADER_NOT_AVAILABLE|GROUP_LOAD_IN_PROGRESS|COORDINATOR/.test(type);
 }
 
 async function lagOf(admin: Admin, groupId: string, topics: string[]): Promise<number> {

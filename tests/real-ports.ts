@@ -1,0 +1,50 @@
+// STORIES=servers: the stories of a test process run on a real Kafka, RabbitMQ and Redis instead of the embedded adapters. The servers are
+// started once, with the first story, and end with the process.
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createKafkaEvents } from "../packages/events/kafka.ts";
+import { createRedisLocks } from "../packages/locks/redis.ts";
+import { readRedisUrl } from "../packages/locks/redis-url.ts";
+import type { Log } from "../packages/telemetry/log.ts";
+import { BASE_PORT } from "../scripts/servers/ports.ts";
+import { startServers } from "../scripts/servers/start-servers.ts";
+import { SERVICE_NAMES } from "../services/all.ts";
+import type { PlatformOptions } from "../services/platform.ts";
+import { deleteQueue, openJobs } from "./rabbitmq-jobs.ts";
+
+export const ON_SERVERS = process.env["STORIES"] === "servers";
+
+let started: Promise<Record<string, string>> | undefined;
+
+/** Empty unless STORIES=servers. `prefix` keeps the topics of one system apart from another's; queues are made anew for each. */
+export async function realPorts(prefix: string, log: Log): Promise<Pick<PlatformOptions, "events" | "jobs" | "locks">> {
+  if (!ON_SERVERS) return {};
+  started ??= start();
+  const env = await started;
+  const nowMs = () => performance.now();
+  const rabbitmq = env["RABBITMQ_URL"] ?? "";
+  for (const name of SERVICE_NAMES) await deleteQueue(rabbitmq, name);
+  return {
+    events: createKafkaEvents({ brokers: (env["KAFKA_BROKERS"] ?? "").split(","), log, nowMs, prefix: `${prefix}.` }),
+    jobs: (await openJobs(rabbitmq)).jobs,
+    locks: createRedisLocks({
+      address: readRedisUrl(env["REDIS_URL"] ?? ""),
+      log,
+      nowMs,
+      newToken: crypto.randomUUID.bind(crypto),
+    }),
+  };
+}
+
+async function start(): Promise<Record<string, string>> {
+  const dataDir = mkdtempSync(join(tmpdir(), "bodega-stories-"));
+  const { env } = await startServers(["kafka", "rabbitmq", "redis"], { size: 1, dataDir, basePort: BASE_PORT + 600 });
+  // `bun test` runs no exit handlers: a small shell waits for the end of this process and cleans up after it.
+  const script = `while kill -0 ${process.pid} 2>/dev/null; do sleep 1; done; DATA_DIR="$0" "$1" "$2" down; rm -rf "$0"`;
+  Bun.spawn(["sh", "-c", script, dataDir, process.execPath, join(import.meta.dir, "../scripts/servers.ts")], {
+    detached: true,
+    stdio: ["ignore", "ignore", "ignore"],
+  }).unref();
+  return env;
+}
