@@ -8,7 +8,7 @@ import { type Does, effectMany, type Performed } from "../../packages/service/se
 import { inContextOf } from "../../packages/telemetry/context.ts";
 import type { MailConfig } from "./config.ts";
 import { messageIdOf } from "./mail.ts";
-import { beginAttempts, giveUp, type MailRow, markSent, noteError } from "./store.ts";
+import { giveUp, type MailRow, markSent, noteError, toSend } from "./store.ts";
 import { type MailTransport, undeliverable } from "./transport.ts";
 
 /** Shorter than the lease of an effect, or two workers could hand over one mail. */
@@ -25,7 +25,8 @@ const BEGUN_AT_ONCE_MAX = 64;
 export type Outcome =
   | { kind: "sent" }
   | { kind: "nothing" }
-  | { kind: "dropped" | "later"; why: string; attempts: number };
+  | { kind: "dropped"; why: string }
+  | { kind: "later"; why: string; attempts: number };
 
 /** `atOnce` mails are under way at one time: as many as the transport can take. */
 export function deliversMail(atOnce: number, transportOf: (app: App<MailConfig>) => MailTransport): Does {
@@ -35,25 +36,26 @@ export function deliversMail(atOnce: number, transportOf: (app: App<MailConfig>)
 
 /** A mail server that is away is no fault of the mail: it waits and is tried again. Only what is refused for good fails. */
 export async function deliver(app: App<MailConfig>, transport: MailTransport, { mailId }: Delivery): Promise<Outcome> {
-  const mail = await attempt(app, mailId);
+  const mail = await find(app, mailId);
   if (!mail) return { kind: "nothing" };
+  const attempts = mail.attempts + 1;
   try {
     const why = await overtaken(app, mail);
-    if (why) return { kind: "dropped", why, attempts: mail.attempts };
+    if (why) return { kind: "dropped", why };
     await send(app, transport, mail);
     return { kind: "sent" };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     if (error instanceof ConnectError && error.code === Code.InvalidArgument) throw error;
-    if (mail.attempts >= (mail.holds_code ? CODE_ATTEMPTS_MAX : ATTEMPTS_MAX))
-      throw undeliverable(`given up after ${mail.attempts} attempts: ${why}`);
-    return { kind: "later", why, attempts: mail.attempts };
+    if (attempts >= (mail.holds_code ? CODE_ATTEMPTS_MAX : ATTEMPTS_MAX))
+      throw undeliverable(`given up after ${attempts} attempts: ${why}`);
+    return { kind: "later", why, attempts };
   }
 }
 
-/** Mails that are begun at one moment are counted in one statement. */
-const attempt = gatherPer((app: App<MailConfig>) =>
-  gather((mailIds: string[]) => beginAttempts(app.sql, mailIds), {
+/** Mails that are begun at one moment are read in one statement. */
+const find = gatherPer((app: App<MailConfig>) =>
+  gather((mailIds: string[]) => toSend(app.sql, mailIds), {
     itemsMax: BEGUN_AT_ONCE_MAX,
     atOnce: 1,
     keyOf: (mailId) => mailId,

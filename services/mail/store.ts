@@ -100,23 +100,25 @@ export async function dropQueued(
     where template = ${template} and subject_id = any(${subjectIds}) and step <= ${stepMax} and status = 'queued'`;
 }
 
-/** Counts an attempt at mails that are still to be sent; null for each of which nothing is to be done any more. */
-export async function beginAttempts(sql: Sql, mailIds: string[]): Promise<(MailRow | null)[]> {
+/** Mails that are still to be sent; null for each of which nothing is to be done any more. */
+export async function toSend(sql: Sql, mailIds: string[]): Promise<(MailRow | null)[]> {
   const rows = await sql<MailRow[]>`
-    update mails set attempts = attempts + 1 where mail_id = any(${mailIds}) and status in ('queued', 'failed') returning *`;
-  const begun = new Map(rows.map((row) => [row.mail_id, row]));
-  return mailIds.map((mailId) => begun.get(mailId) ?? null);
+    select * from mails where mail_id = any(${mailIds}) and status in ('queued', 'failed')`;
+  const found = new Map(rows.map((row) => [row.mail_id, row]));
+  return mailIds.map((mailId) => found.get(mailId) ?? null);
 }
 
+// An attempt is counted with what came of it: a row is written once more, not twice.
+
 export async function markSent(sql: Sql, mailIds: string[], now: Date): Promise<void> {
-  await sql`update mails set status = 'sent', sent_at = ${now}, error = '',
+  await sql`update mails set status = 'sent', sent_at = ${now}, error = '', attempts = attempts + 1,
       text_body = case when holds_code then null else text_body end, html_body = case when holds_code then null else html_body end
     where mail_id = any(${mailIds})`;
 }
 
 /** Failed or dropped: a body that holds a code goes. */
 export async function giveUp(sql: Sql, mailId: string, status: "failed" | "dropped", why: string): Promise<void> {
-  await sql`update mails set status = ${status}, error = ${why},
+  await sql`update mails set status = ${status}, error = ${why}, attempts = attempts + 1,
       text_body = case when holds_code then null else text_body end, html_body = case when holds_code then null else html_body end
     where mail_id = ${mailId} and status in ('queued', 'failed')`;
 }
@@ -124,7 +126,7 @@ export async function giveUp(sql: Sql, mailId: string, status: "failed" | "dropp
 /** False when the mail was dropped meanwhile. */
 export async function noteError(sql: Sql, mailId: string, why: string): Promise<boolean> {
   const rows =
-    await sql`update mails set status = 'queued', error = ${why} where mail_id = ${mailId} and status in ('queued', 'failed') returning mail_id`;
+    await sql`update mails set status = 'queued', error = ${why}, attempts = attempts + 1 where mail_id = ${mailId} and status in ('queued', 'failed') returning mail_id`;
   return rows.length === 1;
 }
 
