@@ -29,7 +29,7 @@ const ROUND_MS = { quick: 2_000, full: 5_000 };
 const WARM_UP_MS = { quick: 2_000, full: 3_000 };
 const CUSTOMERS = 16;
 const PRODUCTS = 100;
-const SERVICES = ["auth", "product", "stock", "order", "payment", "kitchen", "mail"];
+const SERVICES = ["auth", "product", "stock", "order", "payment", "kitchen", "mail", "points"];
 
 /**
  * Placing orders through the edge, against the same rows written by one statement an order on the same server. Everything is on: fsync, log, metrics

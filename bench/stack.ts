@@ -1,4 +1,4 @@
-import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, openDatabase } from "../packages/database/database.ts";
@@ -28,7 +28,6 @@ const LOOK_MS = 20;
 
 export async function startStack(env: Record<string, string> = {}, bunArgs: string[] = []): Promise<Stack> {
   const folder = mkdtempSync(join(tmpdir(), "bodega-bench-"));
-  const log = createWriteStream(join(folder, "server.log"));
   const child = Bun.spawn([process.execPath, ...bunArgs, "scripts/dev.ts"], {
     cwd: ROOT,
     env: {
@@ -40,20 +39,17 @@ export async function startStack(env: Record<string, string> = {}, bunArgs: stri
       ...env,
     },
     stdin: "ignore",
-    stdout: "pipe",
+    stdout: Bun.file(join(folder, "server.log")),
     stderr: "pipe",
   });
   let said = "";
-  const reading = [
-    child.stdout.pipeTo(new WritableStream({ write: (chunk) => void log.write(chunk) })),
-    child.stderr.pipeTo(
-      new WritableStream({
-        write(chunk) {
-          said += Buffer.from(chunk).toString();
-        },
-      }),
-    ),
-  ];
+  const reading = child.stderr.pipeTo(
+    new WritableStream({
+      write(chunk) {
+        said += Buffer.from(chunk).toString();
+      },
+    }),
+  );
   const databases = new Map<string, Database>();
   async function close() {
     await Promise.all([...databases.values()].map((database) => database.close()));
@@ -61,8 +57,7 @@ export async function startStack(env: Record<string, string> = {}, bunArgs: stri
     const late = setTimeout(() => child.kill("SIGKILL"), STOP_MS_MAX);
     await child.exited;
     clearTimeout(late);
-    await Promise.all(reading);
-    await new Promise<void>((resolve) => log.end(resolve));
+    await reading;
     rmSync(folder, { recursive: true, force: true });
   }
   try {
