@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { isUuid } from "../database/ids.ts";
 import type { FactMessage } from "./events.ts";
 import { type KafkaRecord, toFact, toRecord } from "./kafka-message.ts";
 
@@ -38,4 +39,13 @@ test("a message of a stranger gets an id of its place, the same at every deliver
   expect(toFact(strange, "order", 2).id).toBe(fact.id);
   const elsewhere = [toFact(strange, "order", 1), toFact({ ...strange, offset: "8" }, "order", 2)];
   for (const { id } of elsewhere) expect(id).not.toBe(fact.id);
+});
+
+test("a stranger's own id becomes a UUID, the same wherever it comes again, and no text holds U+0000", () => {
+  const strange = (id: string, key: string): KafkaRecord => ({ ...PLACE, key, value: null, headers: { ce_id: id } });
+  const fact = toFact(strange("order-4711", "a\0b"), "order", 2);
+  expect(isUuid(fact.id)).toBe(true);
+  expect(fact.key).toBe("a\uFFFDb");
+  expect(toFact({ ...strange("order-4711", "x"), offset: "9" }, "order", 0).id).toBe(fact.id);
+  expect(toFact(strange("order-4712", "a"), "order", 2).id).not.toBe(fact.id);
 });

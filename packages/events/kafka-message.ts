@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isUuid } from "../database/ids.ts";
 import type { FactMessage } from "./events.ts";
 
 /** A fact as Kafka carries it: CloudEvents attributes in the headers, the body as it is. */
@@ -29,12 +30,15 @@ export function toRecord({ id, type, key, source, time, body, traceparent, reque
   };
 }
 
-/** Whatever lies in the topic becomes a fact, so that nothing blocks the others behind it: without an id it gets that of its place. */
+/**
+ * Whatever lies in the topic becomes a fact that a database takes, so that nothing blocks the others behind it: one without an id gets that of its place, and a
+ * stranger's id that is no UUID becomes one, always the same.
+ */
 export function toFact({ key, value, headers, timestamp, offset }: KafkaRecord, topic: string, partition: number) {
   const header = (name: string) => text(headers?.[name]);
   const time = new Date(header("ce_time"));
   const fact: FactMessage = {
-    id: header("ce_id") || idOfPlace(`${topic}/${partition}/${offset}`),
+    id: idFor(header("ce_id"), `${topic}/${partition}/${offset}`),
     type: header("ce_type"),
     topic,
     key: text(key),
@@ -48,12 +52,18 @@ export function toFact({ key, value, headers, timestamp, offset }: KafkaRecord, 
 }
 
 function text(value: HeaderValue): string {
-  return String((Array.isArray(value) ? value[0] : value) ?? "");
+  // PostgreSQL's text holds every character but this one.
+  return String((Array.isArray(value) ? value[0] : value) ?? "").replaceAll("\0", "\uFFFD");
 }
 
-/** Always the same UUID (version 5) for the same place. */
-function idOfPlace(place: string): string {
-  const bytes = createHash("sha1").update(`bodega:${place}`).digest().subarray(0, 16);
+function idFor(given: string, place: string): string {
+  if (isUuid(given)) return given;
+  return uuidOf(given ? `id:${given}` : place);
+}
+
+/** Always the same UUID (version 5) for the same name. */
+function uuidOf(name: string): string {
+  const bytes = createHash("sha1").update(`bodega:${name}`).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
