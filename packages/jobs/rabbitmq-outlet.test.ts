@@ -10,7 +10,7 @@ type Confirm = (error: Error | null) => void;
 /** A connection whose channels do with each message what its queue's name says. */
 function openFake() {
   const channels: EventEmitter[] = [];
-  const counts = { dead: 0, declared: 0 };
+  const counts = { dead: 0, declared: 0, failing: 0 };
   const model = {
     async createConfirmChannel() {
       const events = new EventEmitter();
@@ -28,6 +28,10 @@ function openFake() {
   // Of the driver's connection only what sending uses.
   const out = openOutlet(model as unknown as ChannelModel, async () => {
     counts.declared += 1;
+    if (counts.failing > 0) {
+      counts.failing -= 1;
+      throw new Error("not declared");
+    }
   });
   const close = () => {
     for (const channel of channels) channel.emit("close");
@@ -76,4 +80,20 @@ test("what waits for its confirmation when the connection goes was not sent", as
   await eventually(() => counts.dead === 1);
   close();
   expect(await sending).toMatch("connection was lost");
+});
+
+test("a queue that could not be made is told to who sends, to nobody else, and made again by the next", async () => {
+  const { out, counts } = openFake();
+  const unheard: unknown[] = [];
+  const hear = (error: unknown) => unheard.push(error);
+  process.on("unhandledRejection", hear);
+  try {
+    counts.failing = 1;
+    expect(await outcomeOf(out.send("alive", [message()], never))).toBe("not declared");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unheard).toEqual([]);
+    expect(await outcomeOf(out.send("alive", [message()], never))).toBe("done");
+  } finally {
+    process.off("unhandledRejection", hear);
+  }
 });

@@ -33,8 +33,9 @@ export function openOutlet(model: ChannelModel, declare: Declare): Outlet {
     line.prepared ??= prepare();
     line.channel ??= line.prepared.then(() => openChannel(model, line));
     try {
-      await line.prepared;
-      return await line.channel;
+      // Both are heard: when the queue cannot be made, the channel that was to follow fails with it.
+      const [channel] = await Promise.all([line.channel, line.prepared]);
+      return channel;
     } catch (error) {
       forget(line);
       throw error;
