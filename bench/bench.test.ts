@@ -56,6 +56,7 @@ test("arguments are suites and switches; anything else is refused", () => {
   expect(readArguments(["place-order", "--quick", "--json", "x.json"])).toEqual({
     suites: ["place-order"],
     quick: true,
+    servers: false,
     json: "x.json",
   });
   expect(() => readArguments(["place-orders"])).toThrow("found place-orders");

@@ -1,43 +1,54 @@
-// bun run bench [suite ...] [--quick] [--json FILE]: figures as ratios to a floor measured in the same run. Without a suite it lists them.
+// bun run bench [suite ...] [--quick] [--servers] [--json FILE]: figures as ratios to a floor measured in the same run. Without a suite it lists them.
 import { cpus } from "node:os";
+import { facts } from "./facts.ts";
 import { type Options, placeOrder, type Report } from "./place-order.ts";
 
 const SUITES: Record<string, { says: string; run: (options: Options) => Promise<Report> }> = {
   "place-order": { says: "orders a second through the edge, against the same rows by one statement", run: placeOrder },
+  facts: {
+    says: "milliseconds from a fact's commit until another service has handled it, at 1,000 a second",
+    run: facts,
+  },
 };
 
-const USAGE = `bun run bench <suite ...> [--quick] [--json FILE]
+const USAGE = `bun run bench <suite ...> [--quick] [--servers] [--json FILE]
 
 ${Object.entries(SUITES)
   .map(([name, { says }]) => `  ${name.padEnd(14)}${says}`)
   .join("\n")}
 
   --quick       rounds of two seconds
+  --servers     facts through Kafka, jobs through RabbitMQ, locks in Redis: real ones, one node each
   --json FILE   the figures of every round, for programs
 `;
 
 interface Arguments {
   suites: string[];
   quick: boolean;
+  servers: boolean;
   json: string | undefined;
 }
 
 export function readArguments(args: string[]): Arguments {
-  const read: Arguments = { suites: [], quick: false, json: undefined };
+  const read: Arguments = { suites: [], quick: false, servers: false, json: undefined };
   for (let at = 0; at < args.length; at++) {
     const arg = args[at] ?? "";
     if (arg === "--quick") read.quick = true;
+    else if (arg === "--servers") read.servers = true;
     else if (arg === "--json") {
       read.json = args[++at];
       if (!read.json) throw new Error("--json wants a file name");
     } else if (arg in SUITES) read.suites.push(arg);
-    else throw new Error(`expected a suite (${Object.keys(SUITES).join(", ")}), --quick or --json FILE, found ${arg}`);
+    else
+      throw new Error(
+        `expected a suite (${Object.keys(SUITES).join(", ")}), --quick, --servers or --json FILE, found ${arg}`,
+      );
   }
   return read;
 }
 
 async function main(args: string[]): Promise<number> {
-  const { suites, quick, json } = readArguments(args);
+  const { suites, quick, servers, json } = readArguments(args);
   if (suites.length === 0) {
     console.log(USAGE);
     return 0;
@@ -51,13 +62,13 @@ async function main(args: string[]): Promise<number> {
   );
   const reports: Record<string, Report> = {};
   for (const name of suites) {
-    const report = await SUITES[name]?.run({ quick });
+    const report = await SUITES[name]?.run({ quick, servers });
     if (!report) continue;
     reports[name] = report;
     console.log(`${report.text}\n`);
   }
   const figures = Object.fromEntries(Object.entries(reports).map(([name, report]) => [name, report.figures]));
-  if (json) await Bun.write(json, `${JSON.stringify({ machine, quick, ...figures }, null, 2)}\n`);
+  if (json) await Bun.write(json, `${JSON.stringify({ machine, quick, servers, ...figures }, null, 2)}\n`);
   return Object.values(reports).every(({ passed }) => passed) ? 0 : 1;
 }
 

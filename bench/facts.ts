@@ -1,0 +1,130 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { UserVerified } from "../packages/api/facts.ts";
+import type { UserVerified as Body } from "../packages/api/gen/bodega/auth/v1/events_pb.ts";
+import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
+import { createKafkaEvents } from "../packages/events/kafka.ts";
+import { systemClock } from "../packages/service/clock.ts";
+import { systemRandom } from "../packages/service/random.ts";
+import { onMany, service } from "../packages/service/service.ts";
+import { createLog } from "../packages/telemetry/log.ts";
+import { createMetrics } from "../packages/telemetry/metrics.ts";
+import { type PlatformOptions, startPlatform } from "../services/platform.ts";
+import { median, percentile, table } from "./figures.ts";
+import type { Options, Report } from "./place-order.ts";
+import { startBenchServers } from "./servers.ts";
+
+const FACTS_PER_SECOND = 1_000;
+const ROUNDS = 3;
+const WARM_UP_MS = 1_000;
+const ROUND_MS = { quick: 2_000, full: 5_000 };
+const HANDLED_MS_MAX = 60_000;
+
+interface Round {
+  facts: number;
+  handled: number;
+  p50Ms: number;
+  p99Ms: number;
+}
+
+/**
+ * From the moment a fact is committed until another service has handled it, a thousand a second: through the embedded log, and with --servers in the same
+ * run through Kafka. Two services of one process, databases of their own, fsync on.
+ */
+export async function facts({ quick, servers }: Options): Promise<Report> {
+  const folder = mkdtempSync(join(tmpdir(), "bodega-bench-"));
+  const closers: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
+  try {
+    const postgres = await startEmbeddedPostgres({ dataDir: folder, log: () => {} });
+    closers.push(postgres.close);
+    const log = createLog(() => {});
+    const carriers: Record<string, () => Pick<PlatformOptions, "events">> = { embedded: () => ({}) };
+    if (servers) {
+      const { env, close } = await startBenchServers(["kafka"]);
+      closers.push(close);
+      const brokers = (env["KAFKA_BROKERS"] ?? "").split(",");
+      carriers["kafka"] = () => ({ events: createKafkaEvents({ brokers, log, nowMs: () => performance.now() }) });
+    }
+    const rounds: Record<string, Round[]> = {};
+    for (const [name, open] of Object.entries(carriers))
+      rounds[name] = await measure({ ...open(), databaseUrl: postgres.url, databasePrefix: name }, quick);
+    return report(rounds);
+  } finally {
+    for (const close of closers.toReversed()) await close();
+  }
+}
+
+async function measure(
+  options: Pick<PlatformOptions, "events" | "databaseUrl" | "databasePrefix">,
+  quick: boolean,
+): Promise<Round[]> {
+  const handledAt = new Map<string, number>();
+  const hear = async (_app: unknown, _tx: unknown, bodies: Body[]) => {
+    const now = performance.now();
+    for (const { userId } of bodies) handledAt.set(userId, now);
+  };
+  const named = (name: string) => ({ name, config: {}, answers: [], hears: [], does: [] });
+  const clock = systemClock();
+  const random = systemRandom(clock);
+  const platform = await startPlatform({
+    ...options,
+    services: [service(named("teller")), service({ ...named("hearer"), hears: [onMany(UserVerified, hear)] })],
+    secret: "bench",
+    relay: "poll",
+    clock,
+    securityClock: clock,
+    random,
+    log: createLog(() => {}),
+    metrics: createMetrics(),
+  });
+  const teller = platform.services.find(({ name }) => name === "teller")?.app;
+  if (!teller) throw new Error("expected the teller to run");
+
+  async function round(ms: number): Promise<Round> {
+    handledAt.clear();
+    const committedAt = new Map<string, number>();
+    const telling: Promise<void>[] = [];
+    const started = performance.now();
+    for (let told = 0; performance.now() - started < ms; ) {
+      for (; told < ((performance.now() - started) * FACTS_PER_SECOND) / 1_000; told++) {
+        const userId = random.id();
+        const recorded = teller?.record((tx) => tx.emit(UserVerified, { userId }));
+        if (recorded) telling.push(recorded.then(() => void committedAt.set(userId, performance.now())));
+      }
+      await Bun.sleep(1);
+    }
+    await Promise.all(telling);
+    const patience = AbortSignal.timeout(HANDLED_MS_MAX);
+    while (handledAt.size < committedAt.size && !patience.aborted) await Bun.sleep(5);
+    // A fact may be heard before its teller's own promise resolves.
+    const took = Array.from(committedAt, ([userId, at]) => Math.max(0, (handledAt.get(userId) ?? Infinity) - at));
+    const sorted = Float64Array.from(took).sort();
+    const [p50Ms, p99Ms] = [percentile(sorted, 50), percentile(sorted, 99)];
+    return { facts: committedAt.size, handled: handledAt.size, p50Ms, p99Ms };
+  }
+
+  try {
+    await round(WARM_UP_MS);
+    const rounds: Round[] = [];
+    for (let count = 0; count < ROUNDS; count++) rounds.push(await round(quick ? ROUND_MS.quick : ROUND_MS.full));
+    return rounds;
+  } finally {
+    await platform.close();
+  }
+}
+
+function report(rounds: Record<string, Round[]>): Report {
+  const sum = (of: Round[], figure: "facts" | "handled") => of.reduce((total, round) => total + round[figure], 0);
+  const rows = Object.entries(rounds).map(([name, of]) => [
+    name,
+    String(sum(of, "facts")),
+    String(sum(of, "handled")),
+    median(of.map(({ p50Ms }) => p50Ms)).toFixed(1),
+    median(of.map(({ p99Ms }) => p99Ms)).toFixed(1),
+  ]);
+  const passed = Object.values(rounds).every((of) => sum(of, "facts") > 0 && sum(of, "facts") === sum(of, "handled"));
+  const head = [`facts, ${FACTS_PER_SECOND}/s`, "committed", "handled", "p50 ms", "p99 ms"];
+  const said = passed ? "Proved: every fact that was committed was handled." : "VOID: not every fact was handled.";
+  return { text: `${table(head, rows)}\n\n${said}`, figures: { rounds }, passed };
+}
