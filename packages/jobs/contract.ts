@@ -1,5 +1,6 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { randomUUID } from "node:crypto";
+import { promisesOf, type Skip } from "../../tests/promise.ts";
 import { eventually } from "../service/eventually.ts";
 import type { JobMessage, Jobs } from "./jobs.ts";
 
@@ -7,13 +8,9 @@ import type { JobMessage, Jobs } from "./jobs.ts";
 export function jobsContract(
   name: string,
   open: () => Promise<{ jobs: Jobs; reopen(): Promise<Jobs> }>,
-  skip: Record<string, string> | string = {},
+  skip?: Skip,
 ): void {
-  const check = (title: string, work: () => Promise<void>) => {
-    const reason = typeof skip === "string" ? skip : skip[title];
-    if (reason) test.skip(`${name}: ${title} (${reason})`, work);
-    else test(`${name}: ${title}`, work);
-  };
+  const check = promisesOf("jobs", name, skip);
 
   check("a job reaches the worker of its queue, whole, and no other", async () => {
     const { jobs } = await open();
