@@ -80,24 +80,31 @@ export interface Struck {
   counts: Record<string, number>;
 }
 
-/** Strikes one after the other, sometimes two at once, until `until` says that it is enough. Every fault is healed in the end. */
+/**
+ * Strikes one after the other, sometimes two at once, until `until` says that it is enough. No fault strikes again before all have struck, and every one is
+ * healed in the end.
+ */
 export async function strike(
   faults: Fault[],
   dice: Dice,
   until: (done: number) => boolean,
   tell: (line: string) => void,
+  pause: (ms: number) => Promise<void> = Bun.sleep,
 ): Promise<Struck> {
   const struck: Struck = { outages: [], counts: {} };
+  let deck: Fault[] = [];
   for (let done = 0; !until(done); ) {
-    await Bun.sleep(dice.between(PEACE_MS_MIN, PEACE_MS_MAX));
-    const one = dice.pick(faults);
-    const others = faults.filter(({ group }) => group !== one.group);
+    await pause(dice.between(PEACE_MS_MIN, PEACE_MS_MAX));
+    if (deck.length === 0) deck = [...faults];
+    const one = dice.pick(deck);
+    const others = deck.filter(({ group }) => group !== one.group);
     const both = dice.chance(TWO_AT_ONCE) && others.length > 0 ? [one, dice.pick(others)] : [one];
+    deck = deck.filter((fault) => !both.includes(fault));
     const ms = dice.between(FAULT_MS_MIN, FAULT_MS_MAX);
     const from = Date.now();
     tell(both.map(({ name }) => name).join(" and "));
     for (const fault of both) await fault.strike();
-    await Bun.sleep(ms);
+    await pause(ms);
     for (const fault of both) await fault.heal();
     struck.outages.push({ from, to: Date.now() });
     for (const { name } of both) struck.counts[name] = (struck.counts[name] ?? 0) + 1;

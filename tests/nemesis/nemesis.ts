@@ -19,8 +19,8 @@ export interface Options {
   seed: number;
   /** Nodes of each server. */
   size: 1 | 3;
-  /** Ends the faults; told how many there were. */
-  until: (done: number) => boolean;
+  /** Ends the faults; told how many there were, and how many kinds there are. */
+  until: (done: number, kinds: number) => boolean;
   basePort: number;
 }
 
@@ -60,7 +60,12 @@ export async function runNemesis({ seed, size, until, basePort }: Options): Prom
     const shop = await openShop(client, processes.mailUrl, CUSTOMERS);
     const load = startLoad(client, shop, createDice(seed + 2), DAY_MS / TIME_SCALE);
     const faults = faultsOf({ processes, servers, ways: { "postgres-1": toPrimary, smtp: toMail } });
-    const { outages, counts } = await strike(faults, createDice(seed + 3), until, (line) => say(`  ${line}`));
+    const { outages, counts } = await strike(
+      faults,
+      createDice(seed + 3),
+      (done) => until(done, faults.length),
+      (line) => say(`  ${line}`),
+    );
     await load.stop();
     const time = { real: since.getTime(), business: since.getTime(), scale: TIME_SCALE };
     const books = await closeBooks({ client, shop, load, outages, time }, (service) =>
