@@ -183,18 +183,14 @@ export interface Caught {
 /** Keeps each mail once, and every hand-over of it; `mails` names a Message-ID once. Gives back their places in the order of arrival. */
 export async function insertCaught(sql: Sql, mails: Caught[], now: Date): Promise<bigint[]> {
   const rows = await sql<{ message_id: string; position: bigint }[]>`
-    with handed_over as materialized (
-      select * from json_to_recordset(${JSON.stringify(mails)}::text::json)
-        as x(caught_id uuid, message_id text, sender text, data text, recipients text[], helo text)
-    ), kept as (
-      insert into caught_mails (caught_id, message_id, sender, data, caught_at)
-      select caught_id, message_id, sender, data, ${now} from handed_over order by caught_id
-      on conflict (message_id) do update set message_id = excluded.message_id returning position, message_id
-    ), delivered as (
-      insert into caught_deliveries (position, recipients, helo, received_at)
-      select position, recipients, helo, ${now} from handed_over join kept using (message_id)
-    )
-    select position, message_id from kept`;
+    insert into caught_mails as c (caught_id, message_id, sender, data, caught_at, recipients, received)
+    select caught_id, message_id, sender, data, ${now}, recipients, jsonb_build_array(jsonb_build_object('helo', helo, 'at', ${now}::timestamptz))
+    from json_to_recordset(${JSON.stringify(mails)}::text::json)
+      as x(caught_id uuid, message_id text, sender text, data text, recipients text[], helo text)
+    order by caught_id
+    on conflict (message_id) do update set received = c.received || excluded.received,
+      recipients = array(select distinct unnest(c.recipients || excluded.recipients))
+    returning position, message_id`;
   const kept = new Map(rows.map((row) => [row.message_id, row.position]));
   return mails.map(({ message_id }) => {
     const position = kept.get(message_id);
@@ -219,13 +215,13 @@ export async function listCaught(
   const found = matching(sql, search);
   const rows = await sql<
     CaughtRow[]
-  >`${caught(sql)} where ${found} order by c.position desc offset ${start} limit ${limit}`;
-  const [counted] = await sql<{ count: number }[]>`select count(*)::int as count from caught_mails c where ${found}`;
+  >`select * from caught_mails where ${found} order by position desc offset ${start} limit ${limit}`;
+  const [counted] = await sql<{ count: number }[]>`select count(*)::int as count from caught_mails where ${found}`;
   return { rows, total: counted?.count ?? 0 };
 }
 
 export async function findCaught(sql: Sql, caughtId: string): Promise<CaughtRow | null> {
-  const [row] = await sql<CaughtRow[]>`${caught(sql)} where c.caught_id = ${caughtId}`;
+  const [row] = await sql<CaughtRow[]>`select * from caught_mails where caught_id = ${caughtId}`;
   return row ?? null;
 }
 
@@ -233,18 +229,10 @@ export async function deleteCaught(sql: Sql, caughtId: string | null): Promise<v
   await sql`delete from caught_mails where ${caughtId}::uuid is null or caught_id = ${caughtId}`;
 }
 
-function caught(sql: Sql) {
-  return sql`
-    select c.caught_id, c.message_id, c.sender, c.data, c.caught_at,
-      (select array_agg(distinct r) from caught_deliveries d, unnest(d.recipients) r where d.position = c.position) as recipients,
-      (select json_agg(json_build_object('helo', d.helo, 'at', d.received_at) order by d.delivery) from caught_deliveries d where d.position = c.position) as received
-    from caught_mails c`;
-}
-
 function matching(sql: Sql, search: CaughtSearch) {
   if (search === null) return sql`true`;
   const query = search.query.toLowerCase();
-  if (search.kind === "from") return sql`strpos(lower(c.sender), ${query}) > 0`;
-  if (search.kind === "containing") return sql`strpos(lower(c.data), ${query}) > 0`;
-  return sql`exists (select from caught_deliveries d, unnest(d.recipients) r where d.position = c.position and strpos(lower(r), ${query}) > 0)`;
+  if (search.kind === "from") return sql`strpos(lower(sender), ${query}) > 0`;
+  if (search.kind === "containing") return sql`strpos(lower(data), ${query}) > 0`;
+  return sql`exists (select from unnest(recipients) r where strpos(lower(r), ${query}) > 0)`;
 }

@@ -119,8 +119,8 @@ export async function readState(
     mails: await mail<MailState[]>`select recipient, subject, template, order_id as "orderId", status from mails`,
     caught: await mail<CaughtState[]>`
       select message_id as "messageId", substring(data from '\nTo: ([^\r]*)') as recipient, substring(data from '\nSubject: ([^\r]*)') as subject,
-        (select count(*)::int from caught_deliveries d where d.position = c.position) as "handOvers"
-      from caught_mails c`,
+        jsonb_array_length(received) as "handOvers"
+      from caught_mails`,
     checkouts: await payment<CheckoutState[]>`
       select payment_id as "paymentId", order_id as "orderId", case when outcome = 'captured' then amount_minor_units else 0 end as captured,
         (select coalesce(sum(amount_minor_units), 0)::bigint from provider_refunds r where r.provider_reference = c.provider_reference) as refunded
