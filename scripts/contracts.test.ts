@@ -9,6 +9,12 @@ packages/locks/redis.test.ts:
 (skip) locks × redis: a frozen one (redis-server is not installed)
 (pass) 2 × 2 are four
 (pass) nothing of the kind [1.00ms]
+
+1 tests skipped:
+(skip) locks × redis: a frozen one (redis-server is not installed)
+
+1 tests failed:
+(fail) locks × redis: a budget is spent [3.00ms]
 `;
 
 test("each pair of contract and adapter is one line: kept, broken, not asked and why", () => {

@@ -15,8 +15,12 @@ const LINE = /^\((pass|fail|skip)\) (?:.* > )?([\w ]+) × ([^:>]+): (.*?)(?: \[[
 /** Empty when the run had no contract. `said` is without colours. */
 export function contractsIn(said: string): string {
   const rows = new Map<string, Row>();
+  // What failed or was skipped is told once more at the end of a run.
+  const told = new Set<string>();
   for (const [, how, port = "", adapter = "", title = ""] of said.matchAll(LINE)) {
     const name = `${port} × ${adapter}`;
+    if (told.has(`${how} ${name}: ${title}`)) continue;
+    told.add(`${how} ${name}: ${title}`);
     const row = rows.get(name) ?? { port, adapter, pass: 0, fail: 0, skip: 0, reasons: new Set() };
     row[how as "pass" | "fail" | "skip"] += 1;
     if (how === "skip") row.reasons.add(/\(([^()]*)\)$/.exec(title)?.[1] ?? "no reason given");
