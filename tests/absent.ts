@@ -8,3 +8,8 @@ export function absent(kinds: KindName[]): string | undefined {
   if (needs.length === 0) return undefined;
   return needs.map(({ name, apt = [] }) => `${name} is not installed: apt-get install ${apt.join(" ")}`).join(", ");
 }
+
+/** What needs no installation, such as jars, is fetched before the servers are started. */
+export async function fetchMissing(kinds: KindName[]): Promise<void> {
+  for (const need of missing(kinds)) await need.build?.();
+}

@@ -2,9 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { missing } from "../scripts/servers/install.ts";
 import { type Servers, startServers } from "../scripts/servers/start-servers.ts";
-import { absent } from "./absent.ts";
+import { absent, fetchMissing } from "./absent.ts";
 
 /** Why tests that need a real Kafka are skipped; undefined when they are not. */
 export const NO_KAFKA = absent(["kafka"]);
@@ -19,7 +18,7 @@ export interface TestKafka {
 }
 
 export async function startKafka(): Promise<TestKafka> {
-  for (const need of missing(["kafka"])) await need.build?.();
+  await fetchMissing(["kafka"]);
   const dataDir = mkdtempSync(join(tmpdir(), "bodega-kafka-"));
   // Two runs beside each other have different process ids.
   const basePort = PORTS_FIRST + (process.pid % 100) * 100;

@@ -7,10 +7,11 @@ import { createKafkaEvents } from "../packages/events/kafka.ts";
 import { createRedisLocks } from "../packages/locks/redis.ts";
 import { readRedisUrl } from "../packages/locks/redis-url.ts";
 import type { Log } from "../packages/telemetry/log.ts";
-import { BASE_PORT } from "../scripts/servers/ports.ts";
+import { BASE_PORT, type KindName } from "../scripts/servers/ports.ts";
 import { startServers } from "../scripts/servers/start-servers.ts";
 import { SERVICE_NAMES } from "../services/all.ts";
 import type { PlatformOptions } from "../services/platform.ts";
+import { fetchMissing } from "./absent.ts";
 import { deleteQueue, openJobs } from "./rabbitmq-jobs.ts";
 
 export const ON_SERVERS = process.env["STORIES"] === "servers";
@@ -37,9 +38,12 @@ export async function realPorts(prefix: string, log: Log): Promise<Pick<Platform
   };
 }
 
+const KINDS: KindName[] = ["kafka", "rabbitmq", "redis"];
+
 async function start(): Promise<Record<string, string>> {
+  await fetchMissing(KINDS);
   const dataDir = mkdtempSync(join(tmpdir(), "bodega-stories-"));
-  const { env } = await startServers(["kafka", "rabbitmq", "redis"], { size: 1, dataDir, basePort: BASE_PORT + 600 });
+  const { env } = await startServers(KINDS, { size: 1, dataDir, basePort: BASE_PORT + 600 });
   // `bun test` runs no exit handlers: a small shell waits for the end of this process and cleans up after it.
   const script = `while kill -0 ${process.pid} 2>/dev/null; do sleep 1; done; DATA_DIR="$0" "$1" "$2" down; rm -rf "$0"`;
   Bun.spawn(["sh", "-c", script, dataDir, process.execPath, join(import.meta.dir, "../scripts/servers.ts")], {

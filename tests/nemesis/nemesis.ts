@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { databaseAt } from "../../packages/database/url.ts";
 import type { KindName } from "../../scripts/servers/ports.ts";
 import { startServers } from "../../scripts/servers/start-servers.ts";
+import { fetchMissing } from "../absent.ts";
 import { createProcesses, type Processes } from "../apart/processes.ts";
 import { type Books, closeBooks, report, say, tell } from "../chaos/books.ts";
 import { createClient } from "../chaos/client.ts";
@@ -36,6 +37,7 @@ export async function runNemesis({ seed, size, until, basePort }: Options): Prom
   const dataDir = mkdtempSync(join(tmpdir(), "bodega-nemesis-"));
   const closers: (() => unknown)[] = [() => rmSync(dataDir, { recursive: true, force: true })];
   try {
+    await fetchMissing(KINDS);
     const servers = await startServers(KINDS, { size, dataDir, basePort, say: (line) => say(`  ${line}`) });
     closers.push(servers.down);
     const primary = servers.env["DATABASE_URL"] ?? "";
