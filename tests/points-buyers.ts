@@ -106,12 +106,12 @@ async function askAndLeave(client: Client, base: string, { customer, orderId, re
   await fetch(`${base}/v1/orders/${orderId}:payWithPoints`, init).catch((error: unknown) => error);
 }
 
-type Databases = Record<"order" | "points" | "payment", Database>;
+type Databases = Record<"order" | "points" | "payment" | "broker", Database>;
 
 /** Waits for quiet and counts; `urlOf` tells where each database is. What does not add up comes out in sentences. */
 export async function countPoints(urlOf: (service: string) => string, shop: Shop, told: string[]): Promise<string[]> {
   const open = (service: string) => openDatabase(urlOf(service), "test-points");
-  const databases = { order: open("order"), points: open("points"), payment: open("payment") };
+  const databases = { order: open("order"), points: open("points"), payment: open("payment"), broker: open("broker") };
   const { order, points } = databases;
   try {
     await settled(databases);
@@ -136,17 +136,23 @@ async function undetected(databases: Databases, shop: Shop, told: string[]): Pro
   ];
 }
 
-/** Nothing is held, nothing is to be told or done, and every order has come to its end. */
-async function settled(databases: Databases) {
+/** Nothing is held, nothing is to be told, heard or done, and every order has come to its end. What goes from one place to the next is seen by a second look. */
+async function settled({ broker, ...databases }: Databases) {
   const { order, points } = databases;
+  let calm = 0;
   for (const patience = AbortSignal.timeout(SETTLED_MS_MAX); ; await Bun.sleep(NOT_YET_MS)) {
     const held = await points.sql`select 1 from holds where status = 'HELD'`;
     const open = await order.sql`select 1 from orders where status in ('PENDING', 'PAID')`;
     const rows = await Promise.all(
       Object.values(databases).map(({ sql }) => sql`select type from outbox union all select type from jobs`),
     );
-    const found = `${held.length} held, ${open.length} orders open, ${rows.flat().length} rows waiting`;
-    if (found === "0 held, 0 orders open, 0 rows waiting") return;
+    const [carried] = await broker.sql<{ count: bigint }[]>`
+      select (select count(*) from queued)
+        + (select count(*) from fact_offsets o join facts f on f.position > o.position and f.topic = any(o.topics)) as count`;
+    const waiting = rows.flat().length + Number(carried?.count ?? 0n);
+    const found = `${held.length} held, ${open.length} orders open, ${waiting} messages on their way`;
+    calm = held.length + open.length + waiting === 0 ? calm + 1 : 0;
+    if (calm === 2) return;
     if (patience.aborted) throw new Error(`still ${found}`);
   }
 }
