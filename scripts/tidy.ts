@@ -81,11 +81,6 @@ export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
   },
   { path: /^packages\/database\/relay\.ts$/, may: ["setTimeout()"], because: "it polls for real when nobody rings" },
   {
-    path: /^packages\/database\/replicas\.ts$/,
-    may: ["setTimeout()"],
-    because: "a deadline of ours around a foreign server",
-  },
-  {
     path: /^packages\/service\/again\.ts$/,
     may: ["performance.now()"],
     because: "another process comes back in real time",
@@ -98,16 +93,6 @@ export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
     path: /^services\/(start|platform)\.ts$/,
     may: ["performance.now()"],
     because: "a lock lives in real time, whatever the scale",
-  },
-  {
-    path: /^packages\/locks\/redis\.ts$/,
-    may: ["setTimeout()"],
-    because: "a deadline of ours around a foreign server",
-  },
-  {
-    path: /^packages\/jobs\/rabbitmq-link\.ts$/,
-    may: ["setTimeout()"],
-    because: "a deadline of ours around a foreign server",
   },
   { path: /^packages\/telemetry\//, may: ["*"], because: "it measures real durations" },
   { path: /^services\/payment\/stripe\.ts$/, may: ["fetch()", "setTimeout()"], because: "the provider is out there" },

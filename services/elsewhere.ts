@@ -28,7 +28,7 @@ export function createElsewhere(urls: Record<string, string>): Elsewhere {
     services: Object.entries(SERVICES).map(([name, services]) => ({
       name,
       rpcs: remoteRpcs(services, reach(name)),
-      ready: () => remoteReady(urls[name] ?? ""),
+      ready: (signal) => remoteReady(urls[name] ?? "", signal),
     })),
     pages: forwardPages(bases.get("payment") ?? "", ["/pay/:payment_id", "/webhooks/:provider"]),
   };

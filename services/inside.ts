@@ -4,7 +4,7 @@ import { pathOf, serveRpcs } from "../packages/service/http.ts";
 import { type Listener, listenHttp, type Server } from "../packages/service/listen.ts";
 import type { Log } from "../packages/telemetry/log.ts";
 import type { Metrics } from "../packages/telemetry/metrics.ts";
-import { createOpsPages, type EdgeService, readiness } from "./gateway/health.ts";
+import { createOpsPages, type EdgeService, readyAnswer } from "./gateway/health.ts";
 import { BODY_BYTES_MAX } from "./gateway/rest-request.ts";
 
 export interface InsideOptions {
@@ -41,16 +41,10 @@ export function listenInside({ services, pages, host, port, opsPort, log, metric
   async function fetch(req: Request, server: Server): Promise<Response> {
     servers.set(req, server);
     const path = pathOf(req.url);
-    if (path === "/readyz") return await ready();
+    if (path === "/readyz") return await readyAnswer(services, shutdown.signal.aborted);
     const [, name = "", rest = ""] = /^\/([a-z]+)(\/.*)$/.exec(path) ?? [];
     const answer = mounts.get(name)?.(req, rest) ?? pages[name]?.fetch(new Request(new URL(rest, req.url).href, req));
     return (await answer) ?? new Response(`there is nothing at ${path}\n`, { status: 404 });
-  }
-
-  async function ready(): Promise<Response> {
-    const states = await readiness(services);
-    const open = !shutdown.signal.aborted && Object.values(states).every((state) => state === "ok");
-    return Response.json({ status: open ? "ready" : "not ready", services: states }, { status: open ? 200 : 503 });
   }
 
   const inside = listenHttp(host, port, "PORT", fetch);

@@ -5,7 +5,6 @@ import { type Database, openDatabase } from "../packages/database/database.ts";
 import { migrate } from "../packages/database/migrate.ts";
 import { databaseOn, provision } from "../packages/database/provision.ts";
 import type { RelayKind } from "../packages/database/relay.ts";
-import { openReplicas } from "../packages/database/replicas.ts";
 import { createEmbeddedEvents } from "../packages/events/embedded.ts";
 import type { Events } from "../packages/events/events.ts";
 import { createEmbeddedJobs } from "../packages/jobs/embedded.ts";
@@ -14,6 +13,7 @@ import { createEmbeddedLocks } from "../packages/locks/embedded.ts";
 import type { Locks } from "../packages/locks/locks.ts";
 import type { Clock } from "../packages/service/clock.ts";
 import type { Random } from "../packages/service/random.ts";
+import { openReplicas } from "../packages/service/replicas.ts";
 import { type Running, runService } from "../packages/service/runtime.ts";
 import type { Service } from "../packages/service/service.ts";
 import {

@@ -36,8 +36,21 @@ export function uuidV7(ms: number, sequence: number, slot: number, random: Uint8
   bytes.writeUInt8(0x80 | ((random[0] ?? 0) & 0x30) | (slot >> 8), 8);
   bytes.writeUInt8(slot & 0xff, 9);
   bytes.set(random.subarray(1, 7), 10);
-  const hex = bytes.toString("hex");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  return written(bytes);
+}
+
+/** For what has no UUID of its own: always the same one for the same name. Version 5 in form, of no namespace. */
+export function uuidOf(...name: (string | Uint8Array)[]): string {
+  const digest = createHash("sha1").update("bodega:");
+  for (const part of name) digest.update(part);
+  const bytes = digest.digest().subarray(0, 16);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x50, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return written(bytes);
+}
+
+function written(bytes: Buffer): string {
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

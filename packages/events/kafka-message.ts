@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { isUuid } from "../database/ids.ts";
+import { isUuid, uuidOf } from "../database/ids.ts";
 import type { FactMessage } from "./events.ts";
 
 /** A fact as Kafka carries it: CloudEvents attributes in the headers, the body as it is. */
@@ -59,12 +58,4 @@ function text(value: HeaderValue): string {
 function idFor(given: string, place: string): string {
   if (isUuid(given)) return given;
   return uuidOf(given ? `id:${given}` : place);
-}
-
-/** Always the same UUID (version 5) for the same name. */
-function uuidOf(name: string): string {
-  const bytes = createHash("sha1").update(`bodega:${name}`).digest().subarray(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -1,5 +1,5 @@
 import { type Admin, Kafka, type LogEntry, logLevel, Partitioners, type Producer } from "kafkajs";
-import { sleep } from "../service/clock.ts";
+import { sleep, within } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Events, FactHandler, FactMessage, Subscription } from "./events.ts";
 import { deliver, HEARTBEAT_MS, pauseAfter } from "./kafka-delivery.ts";
@@ -34,6 +34,7 @@ const LOOKS_MAX = 5;
 const RETENTION_MS = 30 * 86_400_000;
 const SESSION_MS = 10_000;
 const FETCH_MS = 200;
+const SILENT = "Kafka gave no answer";
 /** Within one call of ours; that call is then made again. */
 const FEW = { retries: 1, initialRetryTime: 100, maxRetryTime: 1_000 };
 const SEVERAL = { ...FEW, retries: 5 };
@@ -70,7 +71,7 @@ export function createKafkaEvents(options: KafkaOptions): Events {
     for (let failures = 0; ; ) {
       const admin = await admins.get();
       try {
-        return await within(STEPS_MS, work(admin));
+        return await within(STEPS_MS, SILENT, () => work(admin));
       } catch (error) {
         failures += 1;
         const again = isNotKnownYet(error) && failures < LOOKS_MAX;
@@ -96,7 +97,9 @@ export function createKafkaEvents(options: KafkaOptions): Events {
       const producer = await producers.get();
       const messages = group.messages.map((fact) => ({ ...toRecord(fact), partition: group.partition }));
       try {
-        return await within(SEND_MS, producer.send({ topic: group.topic, acks: -1, timeout: REQUEST_MS, messages }));
+        return await within(SEND_MS, SILENT, () =>
+          producer.send({ topic: group.topic, acks: -1, timeout: REQUEST_MS, messages }),
+        );
       } catch (error) {
         // Whatever else it says, such as that its count and the broker's differ, this producer cannot mend.
         if (!(error instanceof Error && error.name === "KafkaJSNumberOfRetriesExceeded"))
@@ -165,7 +168,7 @@ export function createKafkaEvents(options: KafkaOptions): Events {
 function kept<Client extends Producer | Admin>(log: Log, make: () => Client) {
   let current: { client: Client; connected: Promise<void> } | undefined;
   const leave = (client: Client) =>
-    within(STEPS_MS, client.disconnect()).catch((error: unknown) =>
+    within(STEPS_MS, SILENT, () => client.disconnect()).catch((error: unknown) =>
       log.warn("kafka.disconnect", { error: String(error) }),
     );
   /** Without a client: whichever there is. */
@@ -178,7 +181,7 @@ function kept<Client extends Producer | Admin>(log: Log, make: () => Client) {
     async get(): Promise<Client> {
       if (!current) {
         const client = make();
-        current = { client, connected: within(STEPS_MS, client.connect()) };
+        current = { client, connected: within(STEPS_MS, SILENT, () => client.connect()) };
       }
       const { client, connected } = current;
       try {
@@ -260,14 +263,15 @@ async function follow(kafka: Kafka, groupId: string, topics: string[], handler: 
     closing.addEventListener("abort", () => crash.resolve(undefined), { once: true });
     try {
       await ready();
-      await within(STEPS_MS, consumer.connect());
-      await within(STEPS_MS, consumer.subscribe({ topics, fromBeginning: true }));
-      const run = consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        eachBatch: (hand) => deliver(hand, handler, log, closing),
-      });
-      await within(JOIN_MS, run);
+      await within(STEPS_MS, SILENT, () => consumer.connect());
+      await within(STEPS_MS, SILENT, () => consumer.subscribe({ topics, fromBeginning: true }));
+      await within(JOIN_MS, SILENT, () =>
+        consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          eachBatch: (hand) => deliver(hand, handler, log, closing),
+        }),
+      );
       const error = await crash.promise;
       if (error) throw error;
     } catch (error) {
@@ -285,16 +289,4 @@ function pass({ label, namespace, log: { message, broker, error } }: LogEntry, l
   if (message.startsWith(KNOWN_WARNING)) return;
   const details = Object.entries({ broker, error }).flatMap(([name, value]) => (value ? [[name, String(value)]] : []));
   log.warn("kafka", { label, namespace, message, ...Object.fromEntries(details) });
-}
-
-async function within<T>(ms: number, asked: Promise<T>): Promise<T> {
-  const answered = new AbortController();
-  const late = sleep(ms, answered.signal).then(() => {
-    throw new Error(`Kafka gave no answer within ${ms} ms`);
-  });
-  try {
-    return await Promise.race([asked, late]);
-  } finally {
-    answered.abort();
-  }
 }

@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto";
-import { isUuid } from "../database/ids.ts";
-import { sleep } from "../service/clock.ts";
+import { isUuid, uuidOf } from "../database/ids.ts";
+import { sleep, within } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Delivery } from "./delivery.ts";
 import type { JobMessage } from "./jobs.ts";
 import { leftMs, WAKE_UP } from "./rabbitmq-delay.ts";
-import { type Channel, type ChannelModel, type ConsumeMessage, closing, endWithin, within } from "./rabbitmq-link.ts";
+import { type Channel, type ChannelModel, type ConsumeMessage, closing, endWithin } from "./rabbitmq-link.ts";
 import { jobsQueue } from "./rabbitmq-queues.ts";
 
 const PREFETCH = 200;
@@ -94,7 +93,8 @@ function messageIn({ content, properties }: ConsumeMessage): JobMessage {
   const { messageId, headers = {} } = properties;
   const id = text(messageId);
   return {
-    id: isUuid(id) ? id : idOf(content, id),
+    // The same at every delivery.
+    id: isUuid(id) ? id : uuidOf(id, "\0", content),
     type: text(properties.type) || NO_TYPE,
     key: text(headers["key"]),
     body: content,
@@ -106,12 +106,6 @@ function messageIn({ content, properties }: ConsumeMessage): JobMessage {
 /** PostgreSQL has no place for a zero in a text. */
 function text(value: unknown): string {
   return typeof value === "string" ? value.replaceAll("\0", "") : "";
-}
-
-/** The same at every delivery. */
-function idOf(content: Uint8Array, id: string): string {
-  const hex = createHash("sha256").update(id).update("\0").update(content).digest("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join("-");
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

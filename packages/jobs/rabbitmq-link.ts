@@ -1,4 +1,5 @@
 import { type Channel, type ChannelModel, connect } from "amqplib";
+import { within } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { RabbitNode } from "./rabbitmq-url.ts";
 
@@ -83,17 +84,6 @@ export function closing(closable: Channel | ChannelModel): AbortSignal {
 export async function endWithin(end: () => Promise<unknown>, log: Log) {
   // It may have ended by itself: then the driver refuses.
   await within(CLOSE_MS, "no answer", end).catch((error) => log.warn("rabbitmq.ended", { error: String(error) }));
-}
-
-export async function within<T>(ms: number, what: string, work: (deadline: AbortSignal) => Promise<T>): Promise<T> {
-  const deadline = new AbortController();
-  const { promise: over, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new Error(`${what} within ${ms} ms`);
-    deadline.abort(error);
-    reject(error);
-  }, ms);
-  return Promise.race([work(deadline.signal), over]).finally(() => clearTimeout(timer));
 }
 
 export function codeOf(error: unknown): unknown {

@@ -1,6 +1,6 @@
-import { sleep } from "../service/clock.ts";
+import { sleep, within } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type Channel, type ChannelModel, closing, codeOf, endWithin, ifFound, within } from "./rabbitmq-link.ts";
+import { type Channel, type ChannelModel, closing, codeOf, endWithin, ifFound } from "./rabbitmq-link.ts";
 
 export const JOBS = "bodega.jobs";
 /** Who has the queue of this name may make the queue named behind it. Exclusive, so it is gone with its owner's connection. */

@@ -1,9 +1,10 @@
+import { within } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { startDelivery } from "./delivery.ts";
 import type { Jobs } from "./jobs.ts";
 import { bindDelayed, DELAYED, declareDelayed, nextWait, sendDelayed, sendToWait } from "./rabbitmq-delay.ts";
 import { type Consumer, type Inlet, stayAttached } from "./rabbitmq-inlet.ts";
-import { closing, endWithin, explained, placesOf, stayConnected, within } from "./rabbitmq-link.ts";
+import { closing, endWithin, explained, placesOf, stayConnected } from "./rabbitmq-link.ts";
 import { type Outlet, openOutlet } from "./rabbitmq-outlet.ts";
 import { createDeclare, jobsQueue, ready, SETTLE_MS } from "./rabbitmq-queues.ts";
 import type { Delay, RabbitNode } from "./rabbitmq-url.ts";

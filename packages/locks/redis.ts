@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions, ReplyError } from "ioredis";
+import { within } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { createBreaker } from "./breaker.ts";
 import { createEmbeddedLocks, verdictOf } from "./embedded.ts";
@@ -69,7 +70,7 @@ export function createRedisLocks(options: RedisLocksOptions): Locks {
   function ask<T>(command: () => Promise<T>): Promise<T> {
     return breaker(async () => {
       try {
-        const answer = await within(answerMs + GRACE_MS, command());
+        const answer = await within(answerMs + GRACE_MS, "no answer", command);
         trouble = undefined;
         return answer;
       } catch (error) {
@@ -188,13 +189,6 @@ function lockKey(key: string): string {
 
 function smaller({ perSecond, burst }: Budget): Budget {
   return { perSecond: perSecond * SPARE_SHARE, burst: Math.ceil(burst * SPARE_SHARE) };
-}
-
-function within<T>(ms: number, asked: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-    asked.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }
 
 function explained(error: unknown, { nodes }: RedisAddress): Error {

@@ -21,8 +21,8 @@ export function remoteTransport(baseUrl: string): Transport {
 }
 
 /** Rejects while the process at `url` cannot serve. */
-export async function remoteReady(url: string): Promise<void> {
-  const { status } = await fetch(`${url}/readyz`);
+export async function remoteReady(url: string, signal: AbortSignal): Promise<void> {
+  const { status } = await fetch(`${url}/readyz`, { signal });
   if (status !== 200) throw new Error(`expected 200 of ${url}/readyz, found ${status}`);
 }
 

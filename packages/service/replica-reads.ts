@@ -1,10 +1,10 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { isOutage } from "../database/database.ts";
-import type { Replicas } from "../database/replicas.ts";
 import type { App } from "./app.ts";
 import type { Caller } from "./caller.ts";
-import { sleep } from "./clock.ts";
+import { unlessLate } from "./clock.ts";
+import type { Replicas } from "./replicas.ts";
 import type { CallContext } from "./rpc.ts";
 import type { Answers, AnyHandler } from "./service.ts";
 
@@ -55,17 +55,14 @@ function reading(service: string, handler: AnyHandler, replicas: Replicas): AnyH
 
 /** Undefined when the copy was silent, away, or took the rows from under the read. Refusals are answers. */
 async function tried(reply: Promise<unknown>): Promise<{ reply: unknown } | undefined> {
-  const answered = new AbortController();
   try {
-    return await Promise.race([
+    return await unlessLate(
+      REPLICA_MS_MAX,
       reply.then((reply) => ({ reply })),
-      sleep(REPLICA_MS_MAX, answered.signal).then(() => undefined),
-    ]);
+    );
   } catch (error) {
     if (isOutage(error) || isConflict(error)) return undefined;
     throw error;
-  } finally {
-    answered.abort();
   }
 }
 

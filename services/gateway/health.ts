@@ -10,7 +10,7 @@ export interface EdgeService {
   name: string;
   rpcs: Rpc[];
   /** Resolves when it can serve; rejects, or keeps silent, when it cannot. */
-  ready(): Promise<unknown>;
+  ready(signal: AbortSignal): Promise<unknown>;
   /** Left out where the service is in another process, which tells it itself. */
   backlog?: Running["backlog"];
 }
@@ -18,9 +18,10 @@ export interface EdgeService {
 const READY_MS_MAX = 2_000;
 
 /** Whether each service's database answers. */
-export async function readiness(services: EdgeService[]): Promise<Record<string, "ok" | "unreachable">> {
+async function readiness(services: EdgeService[]): Promise<Record<string, "ok" | "unreachable">> {
   const states = services.map(async ({ name, ready }) => {
-    const answers = unlessAborted(AbortSignal.timeout(READY_MS_MAX), ready());
+    const patience = AbortSignal.timeout(READY_MS_MAX);
+    const answers = unlessAborted(patience, ready(patience));
     return [
       name,
       await answers.then(
@@ -30,6 +31,14 @@ export async function readiness(services: EdgeService[]): Promise<Record<string,
     ] as const;
   });
   return Object.fromEntries(await Promise.all(states));
+}
+
+/** What /readyz answers: 200 when every service can serve, and this process is not going down. */
+export async function readyAnswer(services: EdgeService[], closing: boolean): Promise<Response> {
+  const states = await readiness(services);
+  const ready = !closing && Object.values(states).every((state) => state === "ok");
+  const body = JSON.stringify({ status: ready ? "ready" : "not ready", services: states });
+  return new Response(body, { status: ready ? 200 : 503, headers: { "content-type": "application/json" } });
 }
 
 /** What an operator's port answers: /metrics, /health in detail, /healthz. */

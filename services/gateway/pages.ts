@@ -6,7 +6,7 @@ import {
   type GetSigningKeysResponse,
 } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import type { Rpc, UnaryRpc } from "../../packages/service/rpc.ts";
-import { type EdgeService, readiness } from "./health.ts";
+import { type EdgeService, readyAnswer } from "./health.ts";
 
 const KEYS_SECONDS = 60;
 
@@ -34,11 +34,7 @@ export function createPages({ services, rpcs, openapi, closing }: PagePorts): Ho
 
   app.get("/", (c) => (c.req.header("accept")?.includes("text/html") ? c.html(indexPage()) : c.text(indexText())));
   app.get("/healthz", (c) => c.json({ status: "alive" }));
-  app.get("/readyz", async (c) => {
-    const states = await readiness(services);
-    const ready = !closing() && Object.values(states).every((state) => state === "ok");
-    return c.json({ status: ready ? "ready" : "not ready", services: states }, ready ? 200 : 503);
-  });
+  app.get("/readyz", () => readyAnswer(services, closing()));
   app.get("/openapi.json", (c) => c.body(openapi(), 200, { "content-type": "application/json" }));
   if (keys) {
     app.get("/.well-known/jwks.json", async (c) => {

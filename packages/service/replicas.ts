@@ -1,4 +1,5 @@
-import { type Database, openDatabase, type Sql } from "./database.ts";
+import { type Database, openDatabase, type Sql } from "../database/database.ts";
+import { unlessLate } from "./clock.ts";
 
 /** Copies of a database that lag a little behind it: for what is shown, never for what is decided. */
 export interface Replicas {
@@ -52,7 +53,7 @@ export function openReplicas(urls: string[], name: string, primary: Sql, nowMs: 
         .finally(() => {
           asking = undefined;
         });
-      await unlessLate(asking);
+      await unlessLate(ANSWER_MS_MAX, asking);
     }
     return known.position;
   }
@@ -63,6 +64,7 @@ export function openReplicas(urls: string[], name: string, primary: Sql, nowMs: 
       select (pg_last_wal_replay_lsn() - '0/0')::int8 as lsn where pg_is_in_recovery()`;
     // Silent, away, or a primary itself by now: it is passed over for a while.
     const lsn = await unlessLate(
+      ANSWER_MS_MAX,
       asked.then(
         ([row]) => row?.lsn,
         () => undefined,
@@ -92,10 +94,4 @@ export function openReplicas(urls: string[], name: string, primary: Sql, nowMs: 
       await Promise.all(copies.map(({ database }) => database.close()));
     },
   };
-}
-
-function unlessLate<T>(answer: Promise<T>): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), ANSWER_MS_MAX);
-  return Promise.race([answer, late.promise]).finally(() => clearTimeout(timer));
 }
