@@ -1,14 +1,30 @@
 import { describe, expect, test } from "bun:test";
-import { create, type DescService } from "@bufbuild/protobuf";
+import {
+  create,
+  createFileRegistry,
+  type DescMethod,
+  type DescService,
+  fromJson,
+  type MessageInitShape,
+  setExtension,
+} from "@bufbuild/protobuf";
+import {
+  FieldDescriptorProto_Label,
+  FieldDescriptorProto_Type,
+  FieldOptionsSchema,
+  FileDescriptorProtoSchema,
+} from "@bufbuild/protobuf/wkt";
 import { type CallOptions, Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { describeService } from "../../tests/fake-service.ts";
 import { Role } from "../api/gen/bodega/auth/v1/auth_pb.ts";
 import { Access } from "../api/gen/bodega/type/v1/access_pb.ts";
+import { FieldRulesSchema, field as rulesOf } from "../api/gen/buf/validate/validate_pb.ts";
+import { BadRequestSchema } from "../api/gen/google/rpc/error_details_pb.ts";
 import { createLog, type Line } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import type { App } from "./app.ts";
 import { notFound } from "./errors.ts";
-import { bindRpcs, route } from "./rpc.ts";
+import { bindRpcs, route, validate } from "./rpc.ts";
 import type { AnyHandler } from "./service.ts";
 import { unauthenticated, type Verifier } from "./tokens.ts";
 
@@ -203,3 +219,52 @@ test("a method that is not offered is not there, though its neighbours are", asy
   expect(await refusal(client.serve({ name: "" }, ANN))).toMatchObject({ code: Code.Unimplemented });
   expect(await refusal(bound({}).client.serve({ name: "" }, ANN))).toMatchObject({ code: Code.PermissionDenied });
 });
+
+test("a field that breaks a rule is named with its place in a list or its key in a map", async () => {
+  const put = describePut();
+  const shelf = { name: "", boxes: [{ name: "a" }, { name: "" }], labels: { "made: in": "" } };
+  const error = await refusal(Promise.try(() => validate(put, fromJson(put.input, shelf))));
+  expect(error?.findDetails(BadRequestSchema)[0]?.fieldViolations.map(({ field }) => field)).toEqual([
+    "name",
+    "boxes[1].name",
+    'labels["made: in"]',
+  ]);
+});
+
+/** Its request is a shelf of boxes, which are shelves themselves; names and labels are not empty. */
+function describePut(): DescMethod {
+  const { OPTIONAL, REPEATED } = FieldDescriptorProto_Label;
+  const { STRING, MESSAGE } = FieldDescriptorProto_Type;
+  const notEmpty: FieldRulesInit = { type: { case: "string", value: { minLen: 1n } } };
+  const string = { label: OPTIONAL, type: STRING };
+  const list = { label: REPEATED, type: MESSAGE };
+  const labelled = ruled({ type: { case: "map", value: { values: notEmpty } } });
+  const field = [
+    { ...string, name: "name", number: 1, options: ruled(notEmpty) },
+    { ...list, name: "boxes", number: 2, typeName: ".Shelf" },
+    { ...list, name: "labels", number: 3, typeName: ".Shelf.LabelsEntry", options: labelled },
+  ];
+  const pair = [
+    { ...string, name: "key", number: 1 },
+    { ...string, name: "value", number: 2 },
+  ];
+  const file = create(FileDescriptorProtoSchema, {
+    name: "shelf.proto",
+    syntax: "proto3",
+    messageType: [
+      { name: "Shelf", field, nestedType: [{ name: "LabelsEntry", field: pair, options: { mapEntry: true } }] },
+    ],
+    service: [{ name: "Shelves", method: [{ name: "Put", inputType: ".Shelf", outputType: ".Shelf" }] }],
+  });
+  const put = createFileRegistry(file, () => undefined).getService("Shelves")?.method["put"];
+  if (!put) throw new Error("expected a method in its own file");
+  return put;
+}
+
+type FieldRulesInit = MessageInitShape<typeof FieldRulesSchema>;
+
+function ruled(rules: FieldRulesInit) {
+  const options = create(FieldOptionsSchema);
+  setExtension(options, rulesOf, create(FieldRulesSchema, rules));
+  return options;
+}

@@ -1,5 +1,6 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { isOutage } from "../database/database.ts";
@@ -132,10 +133,9 @@ export function validate(method: DescMethod, request: Message): void {
   if (result.kind === "valid") return;
   if (result.kind === "error") throw result.error;
   throw invalid(
-    result.violations.slice(0, VIOLATIONS_MAX).map((violation) => ({
-      field: violation.field.length > 0 ? fieldPath(violation) : "",
-      description: violation.message,
-    })),
+    result.violations
+      .slice(0, VIOLATIONS_MAX)
+      .map(({ field, message }) => ({ field: pathToString(field), description: message })),
   );
 }
 
@@ -152,12 +152,6 @@ function fieldWithNul(value: object): string | undefined {
 
 function snake(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function fieldPath(violation: { toString(): string; field: { kind: string }[] } & object): string {
-  // "lines[0].quantity: must be …[rule]" is how the library prints a violation; its head is the path.
-  const text = String(violation);
-  return text.slice(0, text.indexOf(":"));
 }
 
 async function observed(
