@@ -1,7 +1,7 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { testPorts } from "../../tests/ports.ts";
 import { DeliverMail, RefundCancelledOrder } from "../api/jobs.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, sleep, systemClock } from "./clock.ts";
 import { eventually } from "./eventually.ts";
 import { type Ports, type Running, runService } from "./runtime.ts";
 import { doesMany, service } from "./service.ts";
@@ -80,6 +80,24 @@ test("without any wake-up, another process does what falls due", async () => {
   clock.advance(4 * HOUR_MS);
   await eventually(() => other.done.length === 1);
   expect(other.done).toEqual(["later"]);
+});
+
+test("a worker whose next job is far away sleeps", async () => {
+  const { ports } = await testPorts();
+  let sleeps = 0;
+  const clock: Clock = {
+    ...ports.clock,
+    until: (at, signal) => {
+      sleeps += 1;
+      return ports.clock.until(at, signal);
+    },
+  };
+  const { app } = await sleeper({ ...ports, clock });
+  await app.record((tx) => tx.enqueue(DeliverMail, { mailId: "later" }, { at: clock.soon(4 * HOUR_MS) }));
+  await sleep(2_500);
+  // It looks once a second: a few times, not hundreds.
+  expect(sleeps).toBeGreaterThan(0);
+  expect(sleeps).toBeLessThan(10);
 });
 
 test("a queue that takes nothing keeps no other waiting, and gets its jobs when it takes them", async () => {

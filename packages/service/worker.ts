@@ -121,7 +121,9 @@ function loop(app: App, turn: () => Promise<boolean>, next: () => Promise<Date |
     const due = await next();
     asleepUntil = Math.min(due?.getTime() ?? Number.POSITIVE_INFINITY, expected);
     const over = new AbortController();
-    if (Number.isFinite(asleepUntil)) void app.clock.until(new Date(asleepUntil), over.signal).then(() => bell.ring());
+    // Ends at `over` too: a ring then would be for the next sleep, and that one for the next.
+    const wake = () => over.signal.aborted || bell.ring();
+    if (Number.isFinite(asleepUntil)) void app.clock.until(new Date(asleepUntil), over.signal).then(wake);
     await bell.rung(POLL_MS);
     asleepUntil = Number.NEGATIVE_INFINITY;
     over.abort();
