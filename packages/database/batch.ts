@@ -1,6 +1,6 @@
 import type { Sql } from "./database.ts";
 import { gather } from "./gather.ts";
-import { jsonRow, type Recorded, type Row, write } from "./story.ts";
+import { json, jsonRow, type Recorded, type Row, write } from "./story.ts";
 
 /** The key that makes a recording happen once, and the answer it leaves. */
 export interface OnceKey {
@@ -39,27 +39,29 @@ export function createBatcher(sql: Sql): Batcher {
 
 /** Writes the stories in one statement and says of each whether it was written. */
 async function writeStories(sql: Sql, stories: Story[]): Promise<boolean[]> {
-  const groups = new Map<string, { table: string; columns: string[]; rows: { story: number; row: Row }[] }>();
-  const keys: Row[] = [];
-  const keyless: number[] = [];
-  stories.forEach(({ recorded, key }, story) => {
-    if (key) keys.push({ story, ...jsonRow({ ...key }) });
-    else keyless.push(story);
+  const keys = stories.flatMap(({ key }, story) => (key ? [{ story, ...jsonRow({ ...key }) }] : []));
+  const tables = new Map<string, { table: string; columns: string[]; rows: Row[]; stories: number[] }>();
+  stories.forEach(({ recorded }, story) => {
     for (const [statement, { table, columns, rows }] of recorded) {
-      const group = groups.get(statement) ?? { table, columns, rows: [] };
-      for (const row of rows) group.rows.push({ story, row: jsonRow(row) });
-      groups.set(statement, group);
+      const group = tables.get(statement) ?? { table, columns, rows: [], stories: [] };
+      for (const row of rows) {
+        group.rows.push(row);
+        group.stories.push(story);
+      }
+      tables.set(statement, group);
     }
   });
   if (keys.length === 0) {
-    await write(sql, merged(groups));
+    await write(sql, tables);
     return stories.map(() => true);
   }
-  const parts = [...groups.values()];
+  const keyless = stories.flatMap(({ key }, story) => (key ? [] : [story]));
+  const parts = [...tables.values()];
   const inserts = parts.map(
     ({ table, columns }, index) =>
       `, i${index} as (insert into ${table} (${columns.join()}) select ${columns.map((column) => `r.${column}`).join()}
-         from json_to_recordset($${index + 3}::text::json) as x(story int, row json) join fresh using (story), json_populate_record(null::${table}, x.row) r)`,
+         from json_populate_recordset(null::${table}, $${2 * index + 3}::text::json) with ordinality r
+         join fresh on fresh.story = ($${2 * index + 4}::int[])[r.ordinality])`,
   );
   const rows: { story: number }[] = await sql.unsafe(
     `with offered as materialized (
@@ -69,21 +71,12 @@ async function writeStories(sql: Sql, stories: Story[]): Promise<boolean[]> {
        select bucket, caller, rpc, request_id, request_hash, reply, created_at from offered on conflict do nothing returning caller, rpc, request_id
      ), fresh as materialized (
        select story from offered join taken using (caller, rpc, request_id)
-       union all select value::int from json_array_elements_text($2::text::json) as k(value)
+       union all select unnest($2::int[])
      ) ${inserts.join("")}
      select story from fresh`,
-    [JSON.stringify(keys), JSON.stringify(keyless), ...parts.map((part) => JSON.stringify(part.rows))],
+    [JSON.stringify(keys), keyless, ...parts.flatMap(({ rows, stories }) => [json(rows), stories])],
     { prepare: true },
   );
-  const fresh = new Set(rows.map((row) => row.story));
+  const fresh = new Set(rows.map(({ story }) => story));
   return stories.map((_, story) => fresh.has(story));
-}
-
-function merged(groups: Map<string, { table: string; columns: string[]; rows: { row: Row }[] }>): Recorded {
-  return new Map(
-    [...groups].map(([statement, { table, columns, rows }]) => [
-      statement,
-      { table, columns, rows: rows.map(({ row }) => row) },
-    ]),
-  );
 }

@@ -90,9 +90,14 @@ export async function write(sql: Sql, recorded: Recorded): Promise<void> {
   );
   await sql.unsafe(
     `with ${inserts.join(", ")} select 1`,
-    groups.map(({ rows }) => JSON.stringify(rows.map(jsonRow))),
+    groups.map(({ rows }) => json(rows)),
     { prepare: true },
   );
+}
+
+/** Rows for json_populate_recordset. */
+export function json(rows: Row[]): string {
+  return JSON.stringify(rows.map(jsonRow));
 }
 
 /** A row as PostgreSQL reads it from JSON. */
