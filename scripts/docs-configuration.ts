@@ -146,9 +146,9 @@ export async function configurationPage(): Promise<string> {
   );
   return `# Configuration
 
-All of it is environment variables, read at the start and nowhere below. A value that makes no sense stops the start with
-a sentence that names the variable. \`STRIPE_…\` belong to
-an adapter that this version does not have yet: it refuses to start with them rather than ignore them.
+All of it is environment variables, read at the start and nowhere below. An empty one is an unset one. A value that
+makes no sense stops the start with a sentence that names the variable. \`STRIPE_…\` belong to an adapter that this version
+does not have yet: it refuses to start with them rather than ignore them.
 
 ${tables.join("\n")}`;
 }

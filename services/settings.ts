@@ -5,10 +5,9 @@ import { readKafkaBrokers } from "../packages/events/kafka-brokers.ts";
 import { readRabbitmqUrl } from "../packages/jobs/rabbitmq-url.ts";
 import { readRedisUrl } from "../packages/locks/redis-url.ts";
 import type { Anchor } from "../packages/service/clock.ts";
+import { readPort, readSecret } from "../packages/service/variables.ts";
 import { type Environment, SERVICE_NAMES } from "./all.ts";
-import { readConfig as gatewayConfig, readPort } from "./gateway/config.ts";
-
-const SECRET_CHARS_MIN = 32;
+import { readConfig as gatewayConfig } from "./gateway/config.ts";
 
 export type Settings = ReturnType<typeof readSettings>;
 
@@ -66,16 +65,10 @@ function readApart({ kind, services }: Runs, env: Environment, timeScale: number
   const missing = needed.filter((name) => !env[name]);
   if (missing.length > 0) throw new Error(`services apart need ${missing.join(" and ")}`);
   return {
-    secret: longEnough("CLUSTER_SECRET", env["CLUSTER_SECRET"] ?? ""),
+    secret: readSecret(env, "CLUSTER_SECRET") ?? "",
     anchor: anchorAt(env["TIME_SCALE_SINCE"] ?? ""),
     urls: Object.fromEntries(SERVICE_NAMES.map((name) => [name, serviceUrl(name, env)])),
   };
-}
-
-function longEnough(name: string, secret: string): string {
-  if (secret && secret.length < SECRET_CHARS_MIN)
-    throw new Error(`${name} must have at least ${SECRET_CHARS_MIN} characters, found ${secret.length}`);
-  return secret;
 }
 
 /** Scaled clocks agree when they started at one moment. */

@@ -1,3 +1,4 @@
+import { readSecret } from "../../packages/service/variables.ts";
 import { passwordProblem } from "./password.ts";
 import { normaliseEmail } from "./user.ts";
 
@@ -10,7 +11,6 @@ export interface AuthConfig {
 }
 
 const ADMIN_EMAIL = "admin@bodega.test";
-const SECRET_CHARS_MIN = 32;
 
 export function readConfig(env: Record<string, string | undefined>): AuthConfig {
   const adminEmail = normaliseEmail(env["ADMIN_EMAIL"] || ADMIN_EMAIL);
@@ -19,9 +19,5 @@ export function readConfig(env: Record<string, string | undefined>): AuthConfig 
   const adminPassword = env["ADMIN_PASSWORD"] || undefined;
   const problem = adminPassword && passwordProblem(adminPassword, adminEmail);
   if (problem) throw new Error(`ADMIN_PASSWORD ${problem}`);
-  const secret = env["AUTH_SECRET"] || undefined;
-  if (secret && secret.length < SECRET_CHARS_MIN) {
-    throw new Error(`AUTH_SECRET must have at least ${SECRET_CHARS_MIN} characters, found ${secret.length}`);
-  }
-  return { adminEmail, adminPassword, secret };
+  return { adminEmail, adminPassword, secret: readSecret(env, "AUTH_SECRET") };
 }

@@ -1,3 +1,5 @@
+import { readPort, readSwitch } from "../../packages/service/variables.ts";
+
 export interface GatewayConfig {
   /** Loopback unless HOST says otherwise. */
   host: string;
@@ -22,22 +24,6 @@ export function readConfig(env: Record<string, string | undefined>): GatewayConf
     corsOrigins: readList(env["CORS_ORIGINS"] || "*"),
     trustedProxies: readList(env["TRUST_PROXY"] ?? ""),
   };
-}
-
-export function readPort(env: Record<string, string | undefined>, name: string, otherwise: number): number {
-  const value = env[name];
-  if (!value) return otherwise;
-  if (!/^\d{1,5}$/.test(value) || Number(value) > 65_535) {
-    throw new Error(`${name} must be a port from 0 to 65535, found ${value}`);
-  }
-  return Number(value);
-}
-
-function readSwitch(env: Record<string, string | undefined>, name: string, otherwise: boolean): boolean {
-  const value = env[name];
-  if (!value) return otherwise;
-  if (value !== "on" && value !== "off") throw new Error(`${name} must be on or off, found ${value}`);
-  return value === "on";
 }
 
 function readList(text: string): string[] {

@@ -96,6 +96,6 @@ describe("the simulated staff", () => {
   test("is switched by KITCHEN_STAFF, which is on or off", () => {
     expect(readConfig({})).toEqual({ staff: true });
     expect(readConfig({ KITCHEN_STAFF: "off" })).toEqual({ staff: false });
-    expect(() => readConfig({ KITCHEN_STAFF: "yes" })).toThrow("KITCHEN_STAFF is yes");
+    expect(() => readConfig({ KITCHEN_STAFF: "yes" })).toThrow("KITCHEN_STAFF must be on or off, found yes");
   });
 });

@@ -135,6 +135,7 @@ test("the webhook of a provider that is not in use is not there", async () => {
 
 test("the configuration refuses what it cannot honour, and names it", () => {
   expect(readConfig({ PORT: "9000" }).publicUrl).toBe("http://127.0.0.1:9000");
+  expect(readConfig({ PUBLIC_URL: "", PORT: "", EMBEDDED_WEBHOOK_SECRET: "" }).publicUrl).toBe("http://127.0.0.1:8080");
   expect(() => readConfig({ STRIPE_SECRET_KEY: "sk_test_1" })).toThrow("STRIPE_SECRET_KEY");
   expect(() => readConfig({ PUBLIC_URL: "https://shop.test/" })).toThrow("PUBLIC_URL");
   expect(() => readConfig({ EMBEDDED_WEBHOOK_SECRET: "short" })).toThrow("EMBEDDED_WEBHOOK_SECRET");
