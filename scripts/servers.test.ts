@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -269,6 +269,17 @@ describe("a real Redis", () => {
     const [last] = allKept(join(dataDir, "servers"));
     expect(last && isAlive(last.process)).toBe(false);
     expect(existsSync(join(dataDir, "servers", "redis-1", "server.log"))).toBe(true);
+  });
+
+  withRedis("started without a folder has one until it ends", async () => {
+    const [temporary, before] = [folder(), process.env["TMPDIR"]];
+    process.env["TMPDIR"] = temporary;
+    const servers = await startServers(["redis"], { basePort: TEST_PORTS });
+    if (before === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = before;
+    expect(readdirSync(temporary)).toHaveLength(1);
+    await servers.down();
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   withRedis("of another size is refused its data", async () => {

@@ -1,6 +1,4 @@
 // PostgreSQL, Kafka and Kafka Connect with Debezium for one test file, and a service on them.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { openDatabase } from "../packages/database/database.ts";
@@ -61,8 +59,7 @@ export interface Running {
 
 export async function startDebezium(): Promise<DebeziumServers> {
   for (const need of missing([...KINDS])) await need.build?.();
-  const dataDir = mkdtempSync(join(tmpdir(), "bodega-debezium-"));
-  const servers = await startServers([...KINDS], { size: 1, dataDir, basePort: BASE_PORT });
+  const servers = await startServers([...KINDS], { basePort: BASE_PORT });
   const env = (name: string) => servers.env[name] ?? "";
   const databaseUrl = env("DATABASE_URL");
   const brokers = env("KAFKA_BROKERS").split(",");
@@ -120,7 +117,6 @@ export async function startDebezium(): Promise<DebeziumServers> {
       await Promise.all(readers.map((close) => close()));
       await superuser.close();
       await servers.down();
-      rmSync(dataDir, { recursive: true, force: true });
     },
   };
 }

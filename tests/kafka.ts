@@ -1,7 +1,4 @@
-// A real Kafka of three brokers for a test file: on ports and in a folder of its own, ended with it.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+// A real Kafka of three brokers for a test file: on ports of its own, ended with it.
 import { type Servers, startServers } from "../scripts/servers/start-servers.ts";
 import { absent, fetchMissing } from "./absent.ts";
 
@@ -19,16 +16,12 @@ export interface TestKafka {
 
 export async function startKafka(): Promise<TestKafka> {
   await fetchMissing(["kafka"]);
-  const dataDir = mkdtempSync(join(tmpdir(), "bodega-kafka-"));
   // Two runs beside each other have different process ids.
   const basePort = PORTS_FIRST + (process.pid % 100) * 100;
-  const servers = await startServers(["kafka"], { size: 3, dataDir, basePort });
+  const servers = await startServers(["kafka"], { size: 3, basePort });
   return {
     brokers: (servers.env["KAFKA_BROKERS"] ?? "").split(","),
     servers,
-    async end() {
-      await servers.down();
-      rmSync(dataDir, { recursive: true, force: true });
-    },
+    end: servers.down,
   };
 }

@@ -1,7 +1,4 @@
-// A real RabbitMQ of a test, or three behind HAProxy: on ports and in a folder of its own.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+// A real RabbitMQ of a test, or three behind HAProxy: on ports of its own.
 import { missing } from "../scripts/servers/install.ts";
 import { type Servers, startServers } from "../scripts/servers/start-servers.ts";
 
@@ -50,8 +47,7 @@ export async function startRabbitCluster(): Promise<RabbitCluster> {
 }
 
 async function startAll(kind: "rabbitmq" | "haproxy", size: 1 | 3): Promise<RabbitCluster> {
-  const dataDir = mkdtempSync(join(tmpdir(), "bodega-rabbitmq-"));
-  const servers = await startServers([kind], { dataDir, size, basePort: BASE_PORT });
+  const servers = await startServers([kind], { size, basePort: BASE_PORT });
   return {
     url: urlIn(servers),
     nodes: servers.names
@@ -62,10 +58,7 @@ async function startAll(kind: "rabbitmq" | "haproxy", size: 1 | 3): Promise<Rabb
         freeze: () => servers.pause(name),
         thaw: () => servers.resume(name),
       })),
-    async end() {
-      await servers.down();
-      rmSync(dataDir, { recursive: true, force: true });
-    },
+    end: servers.down,
   };
 }
 

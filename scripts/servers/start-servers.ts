@@ -1,5 +1,6 @@
 // Real servers for tests, and what the command line works with.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { advice, missing } from "./install.ts";
 import { environmentOf, serversFor } from "./kinds.ts";
@@ -19,17 +20,21 @@ export interface Servers {
   /** SIGSTOP: alive, its connections open, and silent. */
   pause(name: string): void;
   resume(name: string): void;
-  /** Ends these servers, not what ran before. The data stays. */
+  /** Ends these servers, not what ran before. The data stays in `dataDir`; without one it is removed. */
   down(): Promise<void>;
 }
 
-/** Kinds ("redis") or names ("kafka-2"). Throws, naming the commands that help, when a program is missing. */
+/**
+ * Kinds ("redis") or names ("kafka-2"), without `dataDir` in a temporary folder. Throws, naming the commands that help, when a program
+ * is missing.
+ */
 export async function startServers(
   words: string[],
-  options: { size?: Size; dataDir: string; basePort?: number; say?: Say },
+  options: { size?: Size; dataDir?: string; basePort?: number; say?: Say },
 ): Promise<Servers> {
   const { size = 1, basePort = BASE_PORT, say = () => {} } = options;
-  const root = join(resolve(options.dataDir), "servers");
+  const dataDir = resolve(options.dataDir ?? mkdtempSync(join(tmpdir(), "bodega-servers-")));
+  const root = join(dataDir, "servers");
   const servers = serversFor(words, size, basePort, root);
   const needs = missing(servers.map(({ kind }) => kind));
   if (needs.length > 0) throw new Error(advice(needs));
@@ -44,11 +49,11 @@ export async function startServers(
     start: (name) => startOne(theOne(root, name).server, () => {}, say),
     pause: (name) => signal(theOne(root, name), "SIGSTOP"),
     resume: (name) => signal(theOne(root, name), "SIGCONT"),
-    down: () =>
-      endAll(
-        names.filter((name) => !ranBefore.has(name)).map((name) => theOne(root, name)),
-        say,
-      ),
+    async down() {
+      const own = names.filter((name) => !ranBefore.has(name)).map((name) => theOne(root, name));
+      await endAll(own, say);
+      if (!options.dataDir) rmSync(dataDir, { recursive: true, force: true });
+    },
   };
 }
 

@@ -1,7 +1,4 @@
 // Real servers, every service in a process of its own, customers who order all the time, and faults at random: then the books.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { databaseAt } from "../../packages/database/url.ts";
 import type { KindName } from "../../scripts/servers/ports.ts";
 import { startServers } from "../../scripts/servers/start-servers.ts";
@@ -34,11 +31,10 @@ export const KINDS: KindName[] = ["postgres", "redis", "rabbitmq", "kafka"];
 /** Prints what it does and what it found. */
 export async function runNemesis({ seed, size, until, basePort }: Options): Promise<Books> {
   say(`nemesis: --seed ${seed} --size ${size}`);
-  const dataDir = mkdtempSync(join(tmpdir(), "bodega-nemesis-"));
-  const closers: (() => unknown)[] = [() => rmSync(dataDir, { recursive: true, force: true })];
+  const closers: (() => unknown)[] = [];
   try {
     await fetchMissing(KINDS);
-    const servers = await startServers(KINDS, { size, dataDir, basePort, say: (line) => say(`  ${line}`) });
+    const servers = await startServers(KINDS, { size, basePort, say: (line) => say(`  ${line}`) });
     closers.push(servers.down);
     const primary = servers.env["DATABASE_URL"] ?? "";
     const target = new URL(primary);
