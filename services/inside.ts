@@ -43,7 +43,7 @@ export function listenInside({ services, pages, host, port, opsPort, log, metric
     const path = pathOf(req.url);
     if (path === "/readyz") return await readyAnswer(services, shutdown.signal.aborted);
     const [, name = "", rest = ""] = /^\/([a-z]+)(\/.*)$/.exec(path) ?? [];
-    const answer = mounts.get(name)?.(req, rest) ?? pages[name]?.fetch(new Request(new URL(rest, req.url).href, req));
+    const answer = mounts.get(name)?.(req, rest) ?? pages[name]?.fetch(new Request(urlAt(rest, req.url), req));
     return (await answer) ?? new Response(`there is nothing at ${path}\n`, { status: 404 });
   }
 
@@ -63,4 +63,11 @@ export function listenInside({ services, pages, host, port, opsPort, log, metric
       await Promise.all([inside.close(), ops.close()]);
     },
   };
+}
+
+/** The same URL with another path. A request without Host has a URL that is only a path. */
+function urlAt(path: string, url: string): string {
+  const moved = new URL(url, "http://localhost");
+  moved.pathname = path;
+  return moved.href;
 }

@@ -14,7 +14,8 @@ export function forwardPages(base: string, paths: string[]): Hono {
       const { method, headers, signal } = req.raw;
       const body = method === "GET" ? null : await req.arrayBuffer();
       const sent: RequestInit = { method, headers: endToEnd(headers), body, redirect: "manual", signal };
-      const ask = () => fetch(`${base}${req.path}`, { ...sent, decompress: false } as BunFetchRequestInit);
+      const { pathname, search } = new URL(req.url);
+      const ask = () => fetch(`${base}${pathname}${search}`, { ...sent, decompress: false } as BunFetchRequestInit);
       const answer = await untilReached("this page", ask, { harmless: true, signal });
       return new Response(answer.body, { status: answer.status, headers: endToEnd(answer.headers) });
     });
