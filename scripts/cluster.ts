@@ -1,6 +1,6 @@
 // bun run test:cluster: everything that needs real servers, and stories of tests/ again on them. One line of counts for all.
 import { type Counts, ENV, summary } from "./command.ts";
-import { missing } from "./servers/install.ts";
+import { notInstalled } from "./servers/install.ts";
 import type { KindName } from "./servers/ports.ts";
 import { ROOT } from "./tree.ts";
 
@@ -41,11 +41,9 @@ console.log(`\n${summary(total)}`);
 process.exitCode = total.failed > 0 ? 1 : 0;
 
 async function runPart({ needs = [], env, files }: Part): Promise<Counts> {
-  const absent = missing(needs).filter(({ build }) => !build);
-  if (absent.length > 0) {
-    console.log(
-      `skipped: ${files.join(", ")} on real servers: ${absent.map(({ name }) => name).join(", ")} not installed`,
-    );
+  const reason = notInstalled(needs);
+  if (reason) {
+    console.log(`skipped: ${files.join(", ")} on real servers: ${reason}`);
     return { passed: 0, failed: 0, skipped: files.length };
   }
   const child = Bun.spawn([process.execPath, "scripts/test.ts", ...files], {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RedisClient } from "bun";
 import { config as haproxyConfig } from "./servers/haproxy.ts";
-import { advice, aptScript, missing } from "./servers/install.ts";
+import { advice, aptScript, notInstalled } from "./servers/install.ts";
 import { config as kafkaConfig } from "./servers/kafka.ts";
 import { environmentOf, KINDS, kindOf, serversFor } from "./servers/kinds.ts";
 import { pom } from "./servers/maven.ts";
@@ -20,9 +20,7 @@ import { startServers } from "./servers/start-servers.ts";
 const PRIVATE_POSTGRES_PORTS_FROM = 20_000;
 /** Ten copies of this test side by side do not meet. */
 const TEST_PORTS = 18_000 + (process.pid % 10) * 100;
-const NO_REDIS = missing(["redis"])
-  .map(({ name }) => `${name} is not installed`)
-  .join(", ");
+const NO_REDIS = notInstalled(["redis"]);
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {

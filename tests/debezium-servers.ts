@@ -10,24 +10,18 @@ import { systemClock } from "../packages/service/clock.ts";
 import { systemRandom } from "../packages/service/random.ts";
 import { createLog, type Line } from "../packages/telemetry/log.ts";
 import { createMetrics } from "../packages/telemetry/metrics.ts";
-import { missing } from "../scripts/servers/install.ts";
+import type { KindName } from "../scripts/servers/ports.ts";
 import { type Servers, startServers } from "../scripts/servers/start-servers.ts";
 import { until } from "../scripts/servers/until.ts";
 import { loadServices } from "../services/all.ts";
 import { startPlatform } from "../services/platform.ts";
+import { absent, fetchMissing } from "./absent.ts";
 import type { Lying } from "./debezium-compare.ts";
 
-const KINDS = ["postgres", "kafka", "connect"] as const;
-const PROGRAMS_MISSING = missing([...KINDS]).filter(({ build }) => !build);
+const KINDS: KindName[] = ["postgres", "kafka", "connect"];
 
 /** Why tests that need Debezium are skipped; undefined when they are not. */
-export const NO_DEBEZIUM = why();
-
-function why(): string | undefined {
-  if (!process.env["CLUSTER"]) return "bun run test:cluster runs it";
-  if (PROGRAMS_MISSING.length === 0) return undefined;
-  return `${PROGRAMS_MISSING.map(({ name }) => name).join(", ")} not installed`;
-}
+export const NO_DEBEZIUM = absent(KINDS);
 
 /** Ten copies of a test side by side do not meet. */
 const BASE_PORT = 27_200 + (process.pid % 10) * 100;
@@ -58,8 +52,8 @@ export interface Running {
 }
 
 export async function startDebezium(): Promise<DebeziumServers> {
-  for (const need of missing([...KINDS])) await need.build?.();
-  const servers = await startServers([...KINDS], { basePort: BASE_PORT });
+  await fetchMissing(KINDS);
+  const servers = await startServers(KINDS, { basePort: BASE_PORT });
   const env = (name: string) => servers.env[name] ?? "";
   const databaseUrl = env("DATABASE_URL");
   const brokers = env("KAFKA_BROKERS").split(",");

@@ -1,17 +1,10 @@
 // A real RabbitMQ of a test, or three behind HAProxy: on ports of its own.
-import { missing } from "../scripts/servers/install.ts";
 import { type Servers, startServers } from "../scripts/servers/start-servers.ts";
+import { absent } from "./absent.ts";
 
-/** Why tests that need a real server are skipped; empty when they are not. */
-export const NO_RABBITMQ = why(["epmd", "rabbitmq"]);
-export const NO_RABBITMQ_CLUSTER = why(["epmd", "rabbitmq", "haproxy"]);
-
-function why(kinds: Parameters<typeof missing>[0]): string {
-  if (!process.env["CLUSTER"]) return "bun run test:cluster runs it";
-  return missing(kinds)
-    .map(({ name, apt = [] }) => `${name} is not installed: apt-get install ${apt.join(" ")}`)
-    .join(", ");
-}
+/** Why tests that need a real server are skipped; undefined when they are not. */
+export const NO_RABBITMQ = absent(["epmd", "rabbitmq"]);
+export const NO_RABBITMQ_CLUSTER = absent(["epmd", "rabbitmq", "haproxy"]);
 
 /** Ten copies of a test side by side do not meet. */
 const BASE_PORT = 19_000 + (process.pid % 10) * 100;

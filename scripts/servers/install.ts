@@ -9,6 +9,13 @@ export function missing(kinds: KindName[]): Need[] {
   return [...new Set(kinds.flatMap((kind) => kindOf(kind).needs))].filter((need) => !need.found());
 }
 
+/** Why servers of these kinds cannot be run here; undefined when they can. What can be built without an installation is no reason. */
+export function notInstalled(kinds: KindName[]): string | undefined {
+  const needs = missing(kinds).filter(({ build }) => !build);
+  if (needs.length === 0) return undefined;
+  return needs.map(({ name, apt = [] }) => `${name} is not installed: apt-get install ${apt.join(" ")}`).join(", ");
+}
+
 /** One sentence per way of getting it. */
 export function advice(needs: Need[]): string {
   const packages = aptOf(needs);
