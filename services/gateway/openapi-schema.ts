@@ -1,4 +1,12 @@
-import { type DescEnum, type DescField, type DescMessage, getOption, isFieldSet, ScalarType } from "@bufbuild/protobuf";
+import {
+  type AnyDesc,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  getOption,
+  isFieldSet,
+  ScalarType,
+} from "@bufbuild/protobuf";
 import {
   type FieldRules,
   Ignore,
@@ -7,6 +15,7 @@ import {
   StringRulesSchema,
   field as validation,
 } from "../../packages/api/gen/buf/validate/validate_pb.ts";
+import { COMMENTS } from "../../packages/api/gen/comments.ts";
 
 export type Json = { [key: string]: JsonItem };
 type JsonItem = string | number | boolean | null | JsonItem[] | { [key: string]: JsonItem };
@@ -16,7 +25,7 @@ export function collectSchemas(messages: DescMessage[], found: Record<string, Js
   for (const message of messages) {
     if (WELL_KNOWN[message.typeName] || found[message.typeName]) continue;
     found[message.typeName] = {};
-    found[message.typeName] = objectSchema(message.fields, []);
+    found[message.typeName] = { ...describe(commentOf(message)), ...objectSchema(message.fields, []) };
     collectSchemas(
       message.fields.flatMap((field) => (field.message ? [field.message] : [])),
       found,
@@ -38,6 +47,22 @@ export function objectSchema(fields: readonly DescField[], optional: string[]): 
 }
 
 export function schemaOf(field: DescField): Json {
+  const { description, ...shape } = shapeOf(field);
+  return { ...describe(commentOf(field), description), ...shape };
+}
+
+/** What the proto says of it; nothing if it says nothing. */
+export function commentOf(part: AnyDesc): string | undefined {
+  return COMMENTS[String(part)];
+}
+
+/** Paragraphs of CommonMark, as OpenAPI has it. */
+export function describe(...paragraphs: (JsonItem | undefined)[]): Json {
+  const said = paragraphs.filter(Boolean);
+  return said.length > 0 ? { description: said.join("\n\n") } : {};
+}
+
+function shapeOf(field: DescField): Json {
   const rules = getOption(field, validation);
   if (field.fieldKind === "map") return { type: "object" };
   if (field.fieldKind === "list") {
@@ -63,7 +88,13 @@ function itemSchema({ message, enum: named, scalar }: DescField, rules: FieldRul
 
 function enumSchema(named: DescEnum, rules: FieldRules | undefined): Json {
   const not: readonly number[] = rules?.type.case === "enum" ? rules.type.value.notIn : [];
-  return { type: "string", enum: named.values.filter(({ number }) => !not.includes(number)).map(({ name }) => name) };
+  const values = named.values.filter(({ number }) => !not.includes(number));
+  const explained = values.filter(commentOf).map((value) => `- \`${value.name}\`: ${commentOf(value)}`);
+  return {
+    type: "string",
+    enum: values.map(({ name }) => name),
+    ...describe(commentOf(named), explained.join("\n")),
+  };
 }
 
 function ruleSchema(rules: FieldRules | undefined): Json {

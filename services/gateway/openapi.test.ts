@@ -18,6 +18,14 @@ test("every REST route is an operation with a name of its own", () => {
   expect(new Set(names).size).toBe(names.length);
 });
 
+test("every operation says in a sentence what it does, and every tag what it is about", () => {
+  const operations = Object.values(document.paths).flatMap((path) => Object.entries(path as object));
+  const silent = operations.filter(([, { summary }]) => !/^[A-Z].*[^.]$/.test(summary));
+  expect(silent.map(([method, { operationId }]) => `${method} ${operationId}`)).toEqual([]);
+  expect(document.tags.length).toBeGreaterThan(5);
+  expect(document.tags.filter(({ description }: { description?: string }) => !description?.endsWith("."))).toEqual([]);
+});
+
 test("every reference leads to a schema", () => {
   const refs = JSON.stringify(document).matchAll(/"\$ref":"#\/components\/(\w+)\/([^"]+)"/g);
   let count = 0;
@@ -67,4 +75,31 @@ test("the rules of the protos are there to read", () => {
   expect(document.paths["/v1/orders/{order_id}:watch"].get.responses["200"].content).toHaveProperty([
     "application/x-ndjson",
   ]);
+});
+
+test("the comments of the protos are there to read", () => {
+  const { post } = document.paths["/v1/orders/{order_id}:cancel"];
+  expect(post.summary).toBe("A customer cancels what is unpaid; an admin also what is paid, which refunds it");
+  expect(post.description).toBe(
+    "Cancelling twice answers alike.\n\nbodega.order.v1.OrderService.CancelOrder, for the owner and admins.",
+  );
+  const { parameters } = document.paths["/v1/orders"].get;
+  expect(parameters[0]).toEqual({
+    name: "page_size",
+    in: "query",
+    description: "At most 100; 0 means 50.",
+    schema: { type: "integer", format: "int32", minimum: 0, maximum: 100 },
+  });
+  const { schemas } = document.components;
+  expect(schemas["bodega.type.v1.Money"].description).toBe(
+    "An amount of money in the currency's smallest unit: 450 EUR is four euros fifty.",
+  );
+  expect(schemas["bodega.order.v1.Order"].properties.expiresAt).toEqual({
+    description: "An order unpaid at this time is cancelled.",
+    type: "string",
+    format: "date-time",
+  });
+  expect(schemas["bodega.mail.v1.Mail"].properties.status.description).toContain(
+    "- `MAIL_STATUS_DROPPED`: Overtaken by events: a reminder for an order that is no longer unpaid.",
+  );
 });

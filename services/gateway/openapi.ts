@@ -1,7 +1,7 @@
 import { type DescField, type DescMessage, getOption } from "@bufbuild/protobuf";
 import { Access, access } from "../../packages/api/gen/bodega/type/v1/access_pb.ts";
 import { VERSION } from "../../packages/service/version.ts";
-import { collectSchemas, type Json, objectSchema, schemaOf } from "./openapi-schema.ts";
+import { collectSchemas, commentOf, describe, type Json, objectSchema, schemaOf } from "./openapi-schema.ts";
 import { PROBLEM_TYPE } from "./problem.ts";
 import type { Route } from "./routes.ts";
 
@@ -9,7 +9,7 @@ import type { Route } from "./routes.ts";
 export function createOpenApi(routes: Route[]): () => string {
   let text: string | undefined;
   return () => {
-    text ??= JSON.stringify(describe(routes), null, 2);
+    text ??= JSON.stringify(openApi(routes), null, 2);
     return text;
   };
 }
@@ -17,7 +17,7 @@ export function createOpenApi(routes: Route[]): () => string {
 const DESCRIPTION =
   "Orders that are never lost, doubled or forgotten. JSON is protobuf's own mapping: camelCase names, enums by name, 64-bit integers and times as strings.";
 
-export function describe(routes: Route[]): Json {
+function openApi(routes: Route[]): Json {
   const paths: Record<string, Record<string, Json>> = {};
   for (const route of routes) {
     paths[route.template] = { ...paths[route.template], [route.httpMethod.toLowerCase()]: operation(route, routes) };
@@ -32,7 +32,10 @@ export function describe(routes: Route[]): Json {
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],
-    tags: [...new Set(routes.map(tagOf))].map((name) => ({ name })),
+    tags: [...new Set(routes.map(({ rpc }) => rpc.method.parent))].map((service) => ({
+      name: service.name,
+      ...describe(commentOf(service)),
+    })),
     paths,
     components: {
       schemas: { ...collectSchemas(messages), Problem: PROBLEM },
@@ -55,16 +58,17 @@ function operation(route: Route, routes: Route[]): Json {
   const takesKey = rest.some((field) => field.name === "request_id");
   const nth = routes.filter(({ rpc }) => rpc.method === method).indexOf(route);
   const id = `${method.parent.name}_${method.name}`;
+  const { summary, more } = sentences(commentOf(method));
   const output = { $ref: `#/components/schemas/${method.output.typeName}` };
   return {
     operationId: nth > 0 ? `${id}_${nth + 1}` : id,
-    summary: words(method.name),
-    description: `${method.parent.typeName}.${method.name}, for ${AUDIENCE[rule]}.`,
-    tags: [tagOf(route)],
+    ...(summary && { summary }),
+    ...describe(more, `${method.parent.typeName}.${method.name}, for ${AUDIENCE[rule]}.`),
+    tags: [method.parent.name],
     security: rule === Access.ANYONE ? [] : [{ bearer: [] }],
     parameters: [
-      ...inPath.map((field) => ({ name: field.name, in: "path", required: true, schema: schemaOf(field) })),
-      ...(route.body ? [] : rest.map(queryParameter)),
+      ...inPath.map((field) => ({ ...parameter(field, "path"), required: true })),
+      ...(route.body ? [] : rest.map((field) => parameter(field, "query"))),
       ...(takesKey
         ? [
             {
@@ -95,21 +99,19 @@ function operation(route: Route, routes: Route[]): Json {
   };
 }
 
-function queryParameter(field: DescField): Json {
-  return { name: field.name, in: "query", schema: schemaOf(field) };
+function parameter(field: DescField, place: "path" | "query"): Json {
+  const { description, ...schema } = schemaOf(field);
+  return { name: field.name, in: place, ...describe(description), schema };
 }
 
 function fieldsOf(message: DescMessage): DescMessage[] {
   return message.fields.flatMap((field) => (field.message ? [field.message] : []));
 }
 
-function tagOf({ rpc }: Route): string {
-  return rpc.method.parent.name;
-}
-
-/** "PlaceOrder" is "Place order". */
-function words(name: string): string {
-  return name.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+/** The first sentence, without its full stop, and what follows it. */
+function sentences(comment = ""): { summary: string; more: string } {
+  const [, summary = comment, more = ""] = /^(.*?)\.(?: (.*))?$/.exec(comment) ?? [];
+  return { summary, more };
 }
 
 const AUDIENCE: Record<Access, string> = {
