@@ -33,9 +33,9 @@ async function refusal(call: Promise<unknown>) {
 
 async function mailText(orderId: string, template: string): Promise<string> {
   const [row] = await system.app("mail").sql<
-    { text_body: string }[]
-  >`select text_body from mails where order_id = ${orderId} and template = ${template}`;
-  return row?.text_body ?? "";
+    { text: string }[]
+  >`select content::text as text from mails where order_id = ${orderId} and template = ${template}`;
+  return row?.text ?? "";
 }
 
 describe("paying with points", () => {

@@ -58,7 +58,7 @@ async function closeServer() {
 
 async function newMail(to = "ada@example.test", holdsCode = false): Promise<string> {
   const subjectId = app.random.id();
-  const letter = { subject: "Refund", text: "123456\n", html: "<p>123456</p>" };
+  const letter = { subject: "Refund", content: { name: "Ada", paragraphs: ["123456"] } };
   await app.transact(async (tx) => {
     await compose(app, tx, [
       { cause: {}, template: "refund", subjectId, step: 1, recipient: to, orderId: null, letter, holdsCode },
@@ -167,8 +167,8 @@ test("a code that cannot be delivered while it lives is given up and not kept", 
     attempts: 15,
     error: expect.stringContaining("given up after 15 attempts"),
   });
-  const [row] = await app.sql`select text_body, html_body from mails where mail_id = ${mailId}`;
-  expect(row).toEqual({ text_body: null, html_body: null });
+  const [row] = await app.sql`select content from mails where mail_id = ${mailId}`;
+  expect(row).toEqual({ content: null });
 });
 
 async function newOrder(state: OrderState | null = "pending") {

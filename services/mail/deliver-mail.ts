@@ -9,6 +9,7 @@ import { inContextOf } from "../../packages/telemetry/context.ts";
 import type { MailConfig } from "./config.ts";
 import { messageIdOf } from "./mail.ts";
 import { giveUp, type MailRow, markSent, noteError, toSend } from "./store.ts";
+import { type Content, htmlOf, textOf } from "./templates.tsx";
 import { type MailTransport, undeliverable } from "./transport.ts";
 
 /** Shorter than the lease of an effect, or two workers could hand over one mail. */
@@ -38,11 +39,12 @@ export function deliversMail(atOnce: number, transportOf: (app: App<MailConfig>)
 export async function deliver(app: App<MailConfig>, transport: MailTransport, { mailId }: Delivery): Promise<Outcome> {
   const mail = await find(app, mailId);
   if (!mail) return { kind: "nothing" };
+  if (mail.content === null) return { kind: "dropped", why: "its text held a code and is no longer kept" };
   const attempts = mail.attempts + 1;
   try {
     const why = await overtaken(app, mail);
     if (why) return { kind: "dropped", why };
-    await send(app, transport, mail);
+    await send(app, transport, mail, mail.content);
     return { kind: "sent" };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
@@ -88,22 +90,21 @@ export async function fail(_app: App, tx: Tx, { mailId }: Delivery, error: strin
 
 /** Why a mail is not to be sent any more. The order's own service is asked: the copy here may lag behind a payment. */
 async function overtaken(app: App, mail: MailRow): Promise<string | undefined> {
-  if (mail.text_body === null) return "its text held a code and is no longer kept";
   if (mail.template !== "payment_reminder") return undefined;
   const { order } = await app.call(OrderService).getOrder({ orderId: mail.subject_id });
   if (order?.status === OrderStatus.PENDING) return undefined;
   return `the order is ${OrderStatusSchema.value[order?.status ?? OrderStatus.UNSPECIFIED]?.name}`;
 }
 
-async function send(app: App<MailConfig>, transport: MailTransport, mail: MailRow): Promise<void> {
+async function send(app: App<MailConfig>, transport: MailTransport, mail: MailRow, content: Content): Promise<void> {
   await transport.send(
     {
       messageId: messageIdOf(mail),
       from: app.config.from,
       to: mail.recipient,
       subject: mail.subject,
-      text: mail.text_body ?? "",
-      html: mail.html_body ?? "",
+      text: textOf(content),
+      html: htmlOf(mail.subject, content),
       date: mail.created_at,
     },
     AbortSignal.timeout(SEND_MS_MAX),

@@ -1,4 +1,5 @@
 import type { Sql } from "../../packages/database/database.ts";
+import type { Content } from "./templates.tsx";
 
 // Every statement of the mail service. The catcher's come last.
 
@@ -10,8 +11,8 @@ export interface MailRow {
   recipient: string;
   order_id: string | null;
   subject: string;
-  text_body: string | null;
-  html_body: string | null;
+  /** Null when the mail held a code and is done with. */
+  content: Content | null;
   holds_code: boolean;
   status: MailState;
   attempts: number;
@@ -67,8 +68,8 @@ export async function orderState(sql: Sql, orderId: string): Promise<OrderState 
 /** Writes the mails that were not written before and gives back the ids of those. */
 export async function insertMails(sql: Sql, mails: NewMail[]): Promise<Set<string>> {
   const rows = await sql<{ mail_id: string }[]>`
-    insert into mails (mail_id, template, subject_id, step, recipient, order_id, subject, text_body, html_body, holds_code, status, error, created_at)
-    select mail_id, template, subject_id, step, recipient, order_id, subject, text_body, html_body, holds_code, status, error, created_at
+    insert into mails (mail_id, template, subject_id, step, recipient, order_id, subject, content, holds_code, status, error, created_at)
+    select mail_id, template, subject_id, step, recipient, order_id, subject, content, holds_code, status, error, created_at
     from json_populate_recordset(null::mails, ${JSON.stringify(mails)}::text::json)
     on conflict on constraint mails_once do nothing returning mail_id`;
   return new Set(rows.map((row) => row.mail_id));
@@ -112,14 +113,14 @@ export async function toSend(sql: Sql, mailIds: string[]): Promise<(MailRow | nu
 
 export async function markSent(sql: Sql, mailIds: string[], now: Date): Promise<void> {
   await sql`update mails set status = 'sent', sent_at = ${now}, error = '', attempts = attempts + 1,
-      text_body = case when holds_code then null else text_body end, html_body = case when holds_code then null else html_body end
+      content = case when holds_code then null else content end
     where mail_id = any(${mailIds})`;
 }
 
-/** Failed or dropped: a body that holds a code goes. */
+/** Failed or dropped: what holds a code is not kept. */
 export async function giveUp(sql: Sql, mailId: string, status: "failed" | "dropped", why: string): Promise<void> {
   await sql`update mails set status = ${status}, error = ${why}, attempts = attempts + 1,
-      text_body = case when holds_code then null else text_body end, html_body = case when holds_code then null else html_body end
+      content = case when holds_code then null else content end
     where mail_id = ${mailId} and status in ('queued', 'failed')`;
 }
 

@@ -9,13 +9,11 @@ import { oneLine } from "./mime.ts";
 /** What a mail says. */
 export interface Letter {
   subject: string;
-  text: string;
-  html: string;
+  content: Content;
 }
 
-/** One source for both parts, so that they cannot differ. */
-interface Page {
-  subject: string;
+/** Text and HTML are made of it when the mail is handed over. */
+export interface Content {
   name: string;
   paragraphs: string[];
   /** Stands on a line of its own. */
@@ -214,22 +212,18 @@ function reasonRow(reason: string): [string, string][] {
 }
 
 /** Names come from strangers: on one line, a name cannot put a line of its own, such as another code, into the text. */
-function letter(page: Page): Letter {
-  const clean = {
-    ...page,
-    name: oneLine(page.name) || "customer",
-    rows: (page.rows ?? []).map(([what, value]): [string, string] => [oneLine(what), oneLine(value)]),
-  };
-  return { subject: page.subject, text: textOf(clean), html: htmlOf(clean) };
+function letter({ subject, name, rows = [], ...rest }: Content & { subject: string }): Letter {
+  const cleanRows = rows.map(([what, value]): [string, string] => [oneLine(what), oneLine(value)]);
+  return { subject, content: { ...rest, name: oneLine(name) || "customer", rows: cleanRows } };
 }
 
-function textOf({ name, paragraphs, code, rows = [], closing }: Page): string {
+export function textOf({ name, paragraphs, code, rows = [], closing }: Content): string {
   const table = rows.map(([what, value]) => `${what}: ${value}`).join("\n");
   const blocks = [`Hello ${name},`, ...paragraphs, code, table, closing, "Bodega"];
   return `${blocks.filter(Boolean).join("\n\n")}\n`;
 }
 
-function htmlOf({ subject, name, paragraphs, code, rows = [], closing }: Page): string {
+export function htmlOf(subject: string, { name, paragraphs, code, rows = [], closing }: Content): string {
   const page = (
     <html lang="en">
       <head>
@@ -243,13 +237,11 @@ function htmlOf({ subject, name, paragraphs, code, rows = [], closing }: Page): 
         ))}
         {code && <p style="font-size: 2em; letter-spacing: 0.2em; font-family: monospace">{code}</p>}
         {rows.length > 0 && (
-          <table style="border-collapse: collapse">
+          <table cellpadding="4">
             {rows.map(([what, value]) => (
               <tr>
-                <th scope="row" style="text-align: left; font-weight: normal; padding: 0.2em 1.5em 0.2em 0">
-                  {what}
-                </th>
-                <td style="padding: 0.2em 0">{value}</td>
+                <th align="left">{what}</th>
+                <td>{value}</td>
               </tr>
             ))}
           </table>
