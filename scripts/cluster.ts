@@ -1,8 +1,8 @@
 // bun run test:cluster: everything that needs real servers, and stories of tests/ again on them. One line of counts for all.
-import { type Counts, ENV, summary } from "./command.ts";
+import { type Counts, summary } from "./command.ts";
 import { notInstalled } from "./servers/install.ts";
 import type { KindName } from "./servers/ports.ts";
-import { ROOT } from "./tree.ts";
+import { runTests } from "./test.ts";
 
 interface Part {
   /** Its tests do not look for these themselves. */
@@ -38,7 +38,7 @@ for (const part of PARTS) {
   for (const word of ["passed", "failed", "skipped"] as const) total[word] += counts[word];
 }
 console.log(`\n${summary(total)}`);
-process.exitCode = total.failed > 0 ? 1 : 0;
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 
 async function runPart({ needs = [], env, files }: Part): Promise<Counts> {
   const reason = notInstalled(needs);
@@ -46,22 +46,5 @@ async function runPart({ needs = [], env, files }: Part): Promise<Counts> {
     console.log(`skipped: ${files.join(", ")} on real servers: ${reason}`);
     return { passed: 0, failed: 0, skipped: files.length };
   }
-  const child = Bun.spawn([process.execPath, "scripts/test.ts", ...files], {
-    cwd: ROOT,
-    env: { ...ENV, ...env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  let said = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of child.stdout) {
-    process.stdout.write(chunk);
-    said = `${said}${decoder.decode(chunk, { stream: true })}`.slice(-1_000);
-  }
-  const code = await child.exited;
-  const [, passed = "0", failed = "0", skipped = "0"] =
-    /(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$/.exec(said) ?? [];
-  const counts = { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) };
-  return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+  return runTests(files, env);
 }

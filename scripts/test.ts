@@ -1,13 +1,18 @@
-// bun run test [filters]: bun test, live, and then one last line that says how it went, whatever happened before it.
+// bun run test [filters]: all tests, or those the filters name.
 import { type Counts, ENV, summary } from "./command.ts";
 import { contractsIn } from "./contracts.ts";
 import { ROOT } from "./tree.ts";
 
 if (import.meta.main) {
-  const args = process.argv.slice(2);
+  const counts = await runTests(process.argv.slice(2));
+  process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+}
+
+/** bun test, live, and one last line that says how it went, whatever happened before it. */
+export async function runTests(args: string[], env: Record<string, string> = {}): Promise<Counts> {
   const child = Bun.spawn(["bun", "test", ...args], {
     cwd: ROOT,
-    env: process.stdout.isTTY ? { ...ENV, FORCE_COLOR: "1" } : ENV,
+    env: { ...ENV, ...(process.stdout.isTTY && { FORCE_COLOR: "1" }), ...env },
     stdin: "ignore",
     stdout: "inherit",
     stderr: "pipe",
@@ -19,7 +24,7 @@ if (import.meta.main) {
   const contracts = contractsIn(withoutColours(said));
   if (contracts) console.log(`\n${contracts}`);
   console.log(`\n${summary(counts)}`);
-  process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+  return counts;
 }
 
 /** bun test reports on stderr; it goes to stdout here, in order with what the tests print, and is kept for counting. */
