@@ -152,6 +152,20 @@ export async function updateOrders(sql: Sql, orders: Order[]): Promise<void> {
     throw new Error(`updated ${updated.count} of ${orders.length} orders: one changed under its lock`);
 }
 
+/** Writes down what stock holds for orders, and gives back which of them there are. Locks like `lockOrders`. */
+export async function setReservation(sql: Sql, orderIds: string[], reservation: Held): Promise<Set<string>> {
+  const rows = await sql<{ order_id: string }[]>`
+    with locked as (
+      select bucket, order_id, reservation from orders
+      where (bucket, order_id) in (select bucket, order_id from unnest(${orderIds.map(bucketOf)}::smallint[], ${orderIds}::uuid[]) as k(bucket, order_id))
+      order by order_id for update
+    ), changed as (
+      update orders o set reservation = ${reservation}, version = o.version + 1 from locked l
+      where o.bucket = l.bucket and o.order_id = l.order_id and l.reservation <> ${reservation}
+    ) select order_id from locked`;
+  return new Set(rows.map((row) => row.order_id));
+}
+
 export type Decided = "COMMIT" | "ABORT";
 
 /** Decides about a hold, for ever; false when it was decided before. The caller holds the order's lock. */
