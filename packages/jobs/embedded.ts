@@ -12,16 +12,10 @@ const RETRY_MS_MAX = 5_000;
 
 /** Queues in a PostgreSQL database of their own. A job is deleted in the transaction that waits for its handler. */
 export function createEmbeddedJobs(database: Database, log: Log): Jobs {
-  const bells = new Map<string, Set<Bell>>();
-  const subscriptions = new Set<Subscription>();
-  const sleepers = new Map<string, Set<() => void>>();
+  const receivers = new Set<Receiver>();
   const timers = new Set<ReturnType<typeof setTimeout>>();
   const { now } = systemClock();
-  const bellsOf = (queue: string) => {
-    const found = bells.get(queue) ?? new Set<Bell>();
-    bells.set(queue, found);
-    return found;
-  };
+  const receiversOf = (queue: string) => [...receivers].filter((receiver) => receiver.queue === queue);
   return {
     async send(queue, messages) {
       const rows = messages.map(({ body, requestId, ...rest }) => ({
@@ -33,24 +27,23 @@ export function createEmbeddedJobs(database: Database, log: Log): Jobs {
       await database.sql`
         insert into queued (queue, id, type, key, body, traceparent, request_id)
         select queue, id, type, key, body, traceparent, request_id from json_populate_recordset(null::queued, ${JSON.stringify(rows)}::text::json)`;
-      for (const bell of bellsOf(queue)) bell.ring();
+      for (const { bell } of receiversOf(queue)) bell.ring();
     },
     receive(queue, handler, woken = () => {}) {
       const bell = createBell();
-      bellsOf(queue).add(bell);
-      sleepers.set(queue, (sleepers.get(queue) ?? new Set()).add(woken));
       const running = work(database, queue, handler, bell, log);
-      const subscription = {
+      const receiver: Receiver = {
+        queue,
+        bell,
+        woken,
         async close() {
-          bellsOf(queue).delete(bell);
-          sleepers.get(queue)?.delete(woken);
-          subscriptions.delete(subscription);
+          receivers.delete(receiver);
           bell.close();
           await running;
         },
       };
-      subscriptions.add(subscription);
-      return subscription;
+      receivers.add(receiver);
+      return receiver;
     },
     // Only those in this process: the others look into the database every second.
     wakeLater: onceASecond(
@@ -58,7 +51,7 @@ export function createEmbeddedJobs(database: Database, log: Log): Jobs {
       (queue, ms) => {
         const timer = setTimeout(() => {
           timers.delete(timer);
-          for (const woken of sleepers.get(queue) ?? []) woken();
+          for (const { woken } of receiversOf(queue)) woken();
         }, ms);
         timers.add(timer.unref());
       },
@@ -69,9 +62,15 @@ export function createEmbeddedJobs(database: Database, log: Log): Jobs {
     },
     async close() {
       for (const timer of timers) clearTimeout(timer);
-      await Promise.all([...subscriptions].map((subscription) => subscription.close()));
+      await Promise.all([...receivers].map((receiver) => receiver.close()));
     },
   };
+}
+
+interface Receiver extends Subscription {
+  queue: string;
+  bell: Bell;
+  woken: () => void;
 }
 
 async function work(database: Database, queue: string, handler: JobHandler, bell: Bell, log: Log) {
