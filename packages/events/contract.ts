@@ -31,6 +31,26 @@ export function eventsContract(
     await events.close();
   });
 
+  check("a group that names types gets only those, and has the others behind it", async () => {
+    const { events } = await open();
+    const got: FactMessage[] = [];
+    const handler = async (batch: FactMessage[]) => void got.push(...batch);
+    events.subscribe("a", ["order"], handler, ["order.paid", ""]);
+    const [created, paid, untyped, last] = facts("order", "k", 4) as [
+      FactMessage,
+      FactMessage,
+      FactMessage,
+      FactMessage,
+    ];
+    await events.publish([created, { ...paid, type: "order.paid" }, { ...untyped, type: "" }, last]);
+    await eventually(() => got.length >= 2 && events.undelivered().then((count) => count === 0));
+    expect(got.map(({ id, type }) => [id, type])).toEqual([
+      [paid.id, "order.paid"],
+      [untyped.id, ""],
+    ]);
+    await events.close();
+  });
+
   check("facts of one key keep their order, also when published by many at once", async () => {
     const { events } = await open();
     const keys = ["x", "y", "z"];

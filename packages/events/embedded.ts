@@ -29,16 +29,12 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
 
   return {
     async publish(messages) {
-      await database.transaction(async (sql) => {
-        // Appends take turns, so that positions become visible in their order and no reader passes one that is still to come.
-        await sql`select pg_advisory_xact_lock(${APPEND_LOCK})`;
-        await append(sql, messages, now());
-      });
+      await append(database.sql, messages, now());
       const told = new Set(messages.map(({ topic }) => topic));
       for (const [bell, topics] of bells) if (topics.some((topic) => told.has(topic))) bell.ring();
       await prune();
     },
-    subscribe(group, topics, handler) {
+    subscribe(group, topics, handler, types) {
       const bell = createBell();
       bells.set(bell, topics);
       // Known from the first moment on, so that what is published now counts as undelivered to this group.
@@ -47,7 +43,7 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
       );
       registering.add(registered);
       const running = lead(database, GROUP_LOCK_BASE + hash(group), bell, log, (alive) =>
-        read(database, group, topics, handler, bell, log, alive),
+        read(database, { group, topics, types }, handler, bell, log, alive),
       );
       const subscription = {
         async close() {
@@ -72,26 +68,31 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
   };
 }
 
+interface Interest {
+  group: string;
+  topics: string[];
+  types: string[] | undefined;
+}
+
 async function read(
   database: Database,
-  group: string,
-  topics: string[],
+  interest: Interest,
   handler: FactHandler,
   bell: Bell,
   log: Log,
   alive: () => boolean,
 ) {
+  const { group, topics } = interest;
   await register(database.sql, group, topics);
   for (let failures = 0; alive(); ) {
-    const rows = await nextFacts(database.sql, group, topics);
-    const last = rows.at(-1);
-    if (!last) {
+    const { upTo, facts } = await nextFacts(database.sql, interest);
+    if (upTo === null) {
       await bell.rung(POLL_MS);
       continue;
     }
     try {
-      await handler(rows.map(message));
-      await database.sql`update fact_offsets set position = ${last.position} where consumer = ${group}`;
+      if (facts.length > 0) await handler(facts);
+      await database.sql`update fact_offsets set position = ${upTo} where consumer = ${group}`;
       failures = 0;
     } catch (error) {
       failures += 1;
@@ -108,16 +109,26 @@ async function register(sql: Sql, group: string, topics: string[]): Promise<void
 }
 
 interface FactRow extends Omit<FactMessage, "requestId"> {
-  position: bigint;
   request_id: string;
 }
 
-function nextFacts(sql: Sql, group: string, topics: string[]) {
-  return sql<FactRow[]>`
-    select * from facts where topic = any(${topics}) and position > (select position from fact_offsets where consumer = ${group})
-    order by position limit ${BATCH_MESSAGES_MAX}`;
+/** The next facts of a group that it wants, and how far in the log they reach with those it does not; null at its end. */
+async function nextFacts(
+  sql: Sql,
+  { group, topics, types = [] }: Interest,
+): Promise<{ upTo: bigint | null; facts: FactMessage[] }> {
+  const rows = await sql<(FactRow & { up_to: bigint | null })[]>`
+    with next as materialized (
+      select * from facts where topic = any(${topics}) and position > (select position from fact_offsets where consumer = ${group})
+      order by position limit ${BATCH_MESSAGES_MAX}
+    ) select up_to, id, type, topic, key, source, time, body, traceparent, request_id
+    from (select max(position) as up_to from next) as all_of_them left join next on ${types.length === 0} or type = any(${types})
+    order by position`;
+  const wanted = rows.filter(({ id }) => id !== null);
+  return { upTo: rows[0]?.up_to ?? null, facts: wanted.map(message) };
 }
 
+/** Appends take turns, so that positions become visible in their order and no reader passes one that is still to come. */
 async function append(sql: Sql, messages: FactMessage[], appendedAt: Date) {
   const rows = messages.map(({ requestId, body, ...rest }) => ({
     ...rest,
@@ -126,9 +137,10 @@ async function append(sql: Sql, messages: FactMessage[], appendedAt: Date) {
     appended_at: appendedAt,
   }));
   await sql`
+    with turn as materialized (select pg_advisory_xact_lock(${APPEND_LOCK}))
     insert into facts (id, type, topic, key, source, time, body, traceparent, request_id, appended_at)
     select id, type, topic, key, source, time, body, traceparent, request_id, appended_at
-    from json_populate_recordset(null::facts, ${JSON.stringify(rows)}::text::json)`;
+    from turn, json_populate_recordset(null::facts, ${JSON.stringify(rows)}::text::json)`;
 }
 
 function message({ id, type, topic, key, source, time, body, traceparent, request_id }: FactRow): FactMessage {

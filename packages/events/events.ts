@@ -23,7 +23,8 @@ export interface FactMessage {
  */
 export interface Events {
   publish(messages: FactMessage[]): Promise<void>;
-  subscribe(group: string, topics: string[], handler: FactHandler): Subscription;
+  /** With `types`, facts of other types are passed over. */
+  subscribe(group: string, topics: string[], handler: FactHandler, types?: string[]): Subscription;
   /** Facts published and not yet delivered to some group. */
   undelivered(): Promise<number>;
   close(): Promise<void>;

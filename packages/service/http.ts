@@ -50,7 +50,7 @@ export type Mount = (req: Request, path?: string) => Promise<Response> | undefin
 
 export const ACCEPT_COMPRESSION = [compressionGzip, compressionBrotli];
 /** The library's own threshold. */
-const COMPRESS_BYTES_MIN = 1_024;
+export const COMPRESS_BYTES_MIN = 1_024;
 const UNARY = /^application\/(?:(json)(?:; ?charset=utf-?8)?|proto)$/i;
 
 export function serveRpcs(rpcs: Rpc[], options: ServeOptions): Mount {

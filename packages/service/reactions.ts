@@ -22,15 +22,12 @@ export function createReceiver(app: App, hears: Hears[], kept: () => void = () =
   if (byType.size !== hears.length) throw new Error(`${app.service} hears a fact twice: one handler per fact`);
 
   async function receive(batch: FactMessage[]): Promise<void> {
-    // A topic carries types that others hear; a message without a type is nobody's, and must not vanish.
-    const known = batch.filter(({ type }) => byType.has(type) || type === "");
-    if (known.length === 0) return;
     try {
-      await takeIn(known);
+      await takeIn(batch);
     } catch (error) {
       if (isOutage(error)) throw error;
-      if (known.length > 1) for (const message of known) await receive([message]);
-      else for (const message of known) await setAside(message, error);
+      if (batch.length > 1) for (const message of batch) await receive([message]);
+      else for (const message of batch) await setAside(message, error);
     }
   }
 

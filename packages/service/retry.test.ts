@@ -124,14 +124,15 @@ describe("effects", () => {
     const ids: string[] = [];
     const settled: string[] = [];
     const half = Promise.withResolvers<string>();
-    const { app, clock, again } = await run({
-      name: "mail",
-      does: [deliver((id) => (ids.push(id), half.promise), settled)],
-    });
+    const answering = (answer: string | Promise<string>) => (id: string) => {
+      ids.push(id);
+      return Promise.resolve(answer);
+    };
+    const { app, clock, again } = await run({ name: "mail", does: [deliver(answering(half.promise), settled)] });
     await app.record((tx) => tx.enqueue(DeliverMail, { mailId: "m" }));
     await eventually(() => ids.length === 1);
     const second = await runService(
-      definition({ name: "mail", does: [deliver(async (id) => (ids.push(id), "second"), settled)] }),
+      definition({ name: "mail", does: [deliver(answering("second"), settled)] }),
       again(),
     );
     await second.react();

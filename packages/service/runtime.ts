@@ -100,6 +100,8 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
       const worker = startWorker(app, definition.does, definition.hears, ports.jobs);
       Object.assign(wakes, { relay, worker });
       const topics = [...new Set(definition.hears.map(({ fact }) => fact.topic))];
+      // A message without a type is nobody's, and must not vanish.
+      const types = [...definition.hears.map(({ fact }) => fact.type), ""];
       const receive = createReceiver(app, definition.hears, worker.wake);
       const subscriptions = [
         ports.jobs.receive(
@@ -110,7 +112,7 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
           },
           worker.wake,
         ),
-        ...(topics.length > 0 ? [ports.events.subscribe(definition.name, topics, receive)] : []),
+        ...(topics.length > 0 ? [ports.events.subscribe(definition.name, topics, receive, types)] : []),
       ];
       const maintenance = createMaintenance(app);
       closers.push(() =>
