@@ -1,4 +1,8 @@
-import { type ListTicketsRequest, TicketStatus } from "../../packages/api/gen/bodega/kitchen/v1/kitchen_pb.ts";
+import {
+  type ListTicketsRequest,
+  TicketStatus,
+  TicketStatusSchema,
+} from "../../packages/api/gen/bodega/kitchen/v1/kitchen_pb.ts";
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { readPage } from "../../packages/service/paging.ts";
@@ -8,7 +12,7 @@ import { type Status, ticketMessage } from "./ticket.ts";
 
 /** Oldest first: ids are in the order of their making. */
 export async function listTickets(app: App<KitchenConfig>, _caller: Caller, req: ListTicketsRequest) {
-  const filter = { status: statusName(req.status), orderId: req.orderId || null };
+  const filter = { status: statusOf(req), orderId: req.orderId || null };
   const { page, nextPageToken } = await readPage(
     req,
     filter,
@@ -18,10 +22,7 @@ export async function listTickets(app: App<KitchenConfig>, _caller: Caller, req:
   return { tickets: page.map(ticketMessage), nextPageToken };
 }
 
-function statusName(status: TicketStatus): Status | null {
-  const names = Object.entries(TicketStatus).flatMap(([name, value]) =>
-    value === status && value !== TicketStatus.UNSPECIFIED ? [name] : [],
-  );
-  // An enum object's keys are its names; UNSPECIFIED was left out.
-  return (names[0] as Status | undefined) ?? null;
+function statusOf({ status }: ListTicketsRequest): Status | null {
+  // The enum's local names without the prefix are the states themselves.
+  return status === TicketStatus.UNSPECIFIED ? null : (TicketStatusSchema.value[status]?.localName as Status);
 }
