@@ -23,7 +23,6 @@ export const BUDGETS: Record<string, Budget> = {
   "bodega.auth.v1.AuthService/ResetPassword": { perSecond: 10, burst: 100 },
   "bodega.auth.v1.AuthService/Refresh": { perSecond: 20, burst: 200 },
   "bodega.order.v1.OrderService/PlaceOrder": { perSecond: 200, burst: 400 },
-  "bodega.canary.v1.CanaryService/CalculateSum": { perSecond: 1_000, burst: 2_000 },
 };
 
 /** Takes one call from its caller's budget: sets the answer's headers, refuses with RESOURCE_EXHAUSTED when nothing is left. */
