@@ -1,4 +1,4 @@
-import { unlessAborted } from "../../packages/service/http.ts";
+import { pathOf, unlessAborted } from "../../packages/service/http.ts";
 import type { Rpc } from "../../packages/service/rpc.ts";
 import type { Running } from "../../packages/service/runtime.ts";
 import { VERSION } from "../../packages/service/version.ts";
@@ -49,7 +49,7 @@ export function createOpsPages(
 ): (req: Request) => Promise<Response> {
   metrics.onScrape(() => measureBacklogs(services, metrics, log));
   return async (req) => {
-    const path = req.url.slice(req.url.indexOf("/", req.url.indexOf("://") + 3)).split("?")[0];
+    const path = pathOf(req.url);
     if (path === "/metrics") {
       const { contentType, body } = await metrics.expose();
       return new Response(body, { headers: { "content-type": contentType } });

@@ -2,7 +2,7 @@ import { type Message, toJson, toJsonString } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { compressionNegotiate } from "@connectrpc/connect/protocol";
 import { sleep } from "../../packages/service/clock.ts";
-import { ACCEPT_COMPRESSION } from "../../packages/service/http.ts";
+import { ACCEPT_COMPRESSION, COMPRESS_BYTES_MIN } from "../../packages/service/http.ts";
 import type { ServerStreamRpc } from "../../packages/service/rpc.ts";
 import type { Context } from "../../packages/telemetry/context.ts";
 import type { Log } from "../../packages/telemetry/log.ts";
@@ -24,7 +24,6 @@ export type Rest = (req: Request, path: string, context: Context) => Promise<Res
 
 /** Protobuf's own JSON, with zeros written out: who reads it has no descriptor to know them from. */
 const JSON_OPTIONS = { alwaysEmitImplicit: true };
-const COMPRESS_BYTES_MIN = 1_024;
 /** A stream whose first word takes longer is no refusal, so its answer can begin. */
 const REFUSED_WITHIN_MS = 100;
 
