@@ -16,8 +16,8 @@ export type Purpose = "VERIFY_EMAIL" | "RESET_PASSWORD";
 
 const CODE_DIGITS = 6;
 const CODE_LIFE_MS = 10 * 60_000;
-export const COOLDOWN_MS = 60_000;
-export const GUESSES_MAX = 5;
+const COOLDOWN_MS = 60_000;
+const GUESSES_MAX = 5;
 /** Rows that are over stay this long; each write removes a few. */
 const KEPT_MS = 60 * 60_000;
 

@@ -7,7 +7,7 @@ import { unlessAborted } from "../../packages/service/http.ts";
 import type { CallContext, ClientStreamRpc, Rpc, UnaryRpc } from "../../packages/service/rpc.ts";
 import { unauthenticated, type Verifier } from "../../packages/service/tokens.ts";
 
-export const UNARY_MS_MAX = 10_000;
+const UNARY_MS_MAX = 10_000;
 
 export interface BoundPorts {
   verifier: Verifier;

@@ -8,7 +8,7 @@ import { refused } from "../../packages/service/errors.ts";
 import type { PaymentConfig } from "./config.ts";
 import { type PaymentProvider, type ProviderEvent, SIGNATURE_WINDOW_MS } from "./provider.ts";
 
-export const SIGNATURE_HEADER = "bodega-signature";
+const SIGNATURE_HEADER = "bodega-signature";
 const SECRET_BYTES = 32;
 
 /** A payment provider in the service's own database: its ledger, its pay page (routes.ts) and its webhooks, but no real money. */
