@@ -9,9 +9,9 @@ import type { Money } from "../../packages/api/gen/bodega/type/v1/money_pb.ts";
 export interface PaymentProvider {
   /** Last segment of the webhook's path, and `provider` of its payments. */
   name: "embedded" | "stripe";
-  /** Opens a page where the customer pays. The same `paymentId` names the same checkout for ever. */
+  /** Opens a page where the customer pays. The same `paymentId` names the same checkout for ever: rejects when it is asked for another amount. */
   createCheckout(checkout: Checkout): Promise<{ providerReference: string; checkoutUrl: string }>;
-  /** Gives back part or all of what was captured; `refundId` is the idempotency key. */
+  /** Gives back part or all of what was captured; `refundId` is the idempotency key. Rejects when less than that is left, or nothing was captured. */
   refund(refund: ProviderRefund): Promise<void>;
   /**
    * Verifies a webhook over its raw bytes and reads it. Throws INVALID_ARGUMENT when it is not signed by the provider, older or newer than
