@@ -35,29 +35,27 @@ export function createEmbeddedProvider(app: App<PaymentConfig>): PaymentProvider
         const given = await sql<{ refund_id: string; amount_minor_units: bigint }[]>`
           select refund_id, amount_minor_units from provider_refunds where provider_reference = ${providerReference}`;
         const same = given.find(({ refund_id }) => refund_id === refundId);
+        if (same?.amount_minor_units === amount.minorUnits) return;
+        if (same)
+          throw refused(
+            Code.AlreadyExists,
+            "REFUND_OTHER_AMOUNT",
+            `refund ${refundId} was for ${same.amount_minor_units}, not ${amount.minorUnits}`,
+          );
         const left =
           (checkout?.amount_minor_units ?? 0n) - given.reduce((sum, each) => sum + each.amount_minor_units, 0n);
-        if (same) {
-          if (same.amount_minor_units !== amount.minorUnits)
-            throw refused(
-              Code.AlreadyExists,
-              "REFUND_OTHER_AMOUNT",
-              `refund ${refundId} was for ${same.amount_minor_units}, not ${amount.minorUnits}`,
-            );
-        } else if (
+        if (
           checkout?.outcome !== "captured" ||
           checkout.currency_code !== amount.currencyCode ||
           amount.minorUnits > left
-        ) {
+        )
           throw refused(
             Code.FailedPrecondition,
             "NOTHING_TO_REFUND",
             `${providerReference} has ${left} ${checkout?.currency_code} to give back (${checkout?.outcome}), not ${amount.minorUnits} ${amount.currencyCode}`,
           );
-        } else {
-          await sql`insert into provider_refunds (refund_id, provider_reference, amount_minor_units, created_at)
-            values (${refundId}, ${providerReference}, ${amount.minorUnits}, ${app.clock.now()})`;
-        }
+        await sql`insert into provider_refunds (refund_id, provider_reference, amount_minor_units, created_at)
+          values (${refundId}, ${providerReference}, ${amount.minorUnits}, ${app.clock.now()})`;
       });
     },
     async parseWebhook(rawBody, headers) {
@@ -194,9 +192,9 @@ function malformed(why: string) {
 
 async function secretOf(app: App<PaymentConfig>): Promise<string> {
   if (app.config.webhookSecret) return app.config.webhookSecret;
-  const made = Buffer.from(app.random.bytes(SECRET_BYTES)).toString("base64url");
   const [kept] = await app.sql<{ secret: string }[]>`select secret from provider_secrets`;
   if (kept) return kept.secret;
+  const made = Buffer.from(app.random.bytes(SECRET_BYTES)).toString("base64url");
   await app.sql`insert into provider_secrets (secret) values (${made}) on conflict do nothing`;
   return secretOf(app);
 }

@@ -23,10 +23,8 @@ export async function refundPayment(app: App<PaymentConfig>, caller: Caller, req
 
 /** How much to give back; refuses what cannot be. */
 function refundable(payment: Payment, { amount }: RefundPaymentRequest): bigint {
-  const { payment_id, status, currency_code } = payment;
-  if (status !== "CAPTURED" && status !== "REFUNDED") {
-    throw refused(Code.FailedPrecondition, "NOT_CAPTURED", `payment ${payment_id} is ${status}: expected CAPTURED`);
-  }
+  const { payment_id, currency_code } = payment;
+  refuseUncaptured(payment);
   if (amount && amount.currencyCode !== currency_code)
     throw invalidField(
       "amount.currency_code",
@@ -42,6 +40,12 @@ function refundable(payment: Payment, { amount }: RefundPaymentRequest): bigint 
     );
   }
   return asked;
+}
+
+/** Of a payment that is refunded nothing is left, which is another refusal. */
+export function refuseUncaptured({ payment_id, status }: Payment): void {
+  if (status === "CAPTURED" || status === "REFUNDED") return;
+  throw refused(Code.FailedPrecondition, "NOT_CAPTURED", `payment ${payment_id} is ${status}: expected CAPTURED`);
 }
 
 /** Records a refund of a locked payment, and that the provider must be told. */
