@@ -15,6 +15,7 @@ import { findBooked } from "./store.ts";
 /** Far from what 64 bits hold: orders that are completed add to it without asking. */
 const BALANCE_MAX = 10n ** 15n;
 
+/** Gives points to a user, once per `request_id`. Whether there is such a user is not checked: auth answers no RPC that would tell. */
 export async function grantPoints(app: App, caller: Caller, req: GrantPointsRequest) {
   const { amount, reason, requestId } = req;
   const userId = req.userId.toLowerCase();
