@@ -81,7 +81,7 @@ test("the comments of the protos are there to read", () => {
   const { post } = document.paths["/v1/orders/{order_id}:cancel"];
   expect(post.summary).toBe("A customer cancels what is unpaid; an admin also what is paid, which refunds it");
   expect(post.description).toBe(
-    "Cancelling twice answers alike.\n\nbodega.order.v1.OrderService.CancelOrder, for the owner and admins.",
+    "Cancelling twice answers alike; too late is ORDER_PAID or ILLEGAL_MOVE.\n\nbodega.order.v1.OrderService.CancelOrder, for the owner and admins.",
   );
   const { parameters } = document.paths["/v1/orders"].get;
   expect(parameters[0]).toEqual({

@@ -27,6 +27,8 @@ export type User = Message<"bodega.auth.v1.User"> & {
   userId: string;
 
   /**
+   * In lower case, without outer space.
+   *
    * @generated from field: string email = 2;
    */
   email: string;
@@ -42,6 +44,8 @@ export type User = Message<"bodega.auth.v1.User"> & {
   roles: Role[];
 
   /**
+   * The address is proven: the user can log in.
+   *
    * @generated from field: bool verified = 5;
    */
   verified: boolean;
@@ -93,6 +97,8 @@ export const RegisterRequestSchema: GenMessage<RegisterRequest> = /*@__PURE__*/
  */
 export type RegisterResponse = Message<"bodega.auth.v1.RegisterResponse"> & {
   /**
+   * Of the new user; nobody's when the address was known already.
+   *
    * @generated from field: string user_id = 1;
    */
   userId: string;
@@ -115,6 +121,8 @@ export type VerifyEmailRequest = Message<"bodega.auth.v1.VerifyEmailRequest"> & 
   email: string;
 
   /**
+   * Of the newest mail.
+   *
    * @generated from field: string code = 2;
    */
   code: string;
@@ -197,11 +205,15 @@ export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
  */
 export type LoginResponse = Message<"bodega.auth.v1.LoginResponse"> & {
   /**
+   * A JWT of ten minutes, for the header Authorization: Bearer.
+   *
    * @generated from field: string access_token = 1;
    */
   accessToken: string;
 
   /**
+   * For one Refresh.
+   *
    * @generated from field: string refresh_token = 2;
    */
   refreshToken: string;
@@ -243,16 +255,22 @@ export const RefreshRequestSchema: GenMessage<RefreshRequest> = /*@__PURE__*/
  */
 export type RefreshResponse = Message<"bodega.auth.v1.RefreshResponse"> & {
   /**
+   * A JWT of ten minutes, for the header Authorization: Bearer.
+   *
    * @generated from field: string access_token = 1;
    */
   accessToken: string;
 
   /**
+   * For one Refresh; the one before is used up.
+   *
    * @generated from field: string refresh_token = 2;
    */
   refreshToken: string;
 
   /**
+   * When the access token ends.
+   *
    * @generated from field: google.protobuf.Timestamp expires_at = 3;
    */
   expiresAt?: Timestamp | undefined;
@@ -361,11 +379,15 @@ export type ResetPasswordRequest = Message<"bodega.auth.v1.ResetPasswordRequest"
   email: string;
 
   /**
+   * Of the newest mail.
+   *
    * @generated from field: string code = 2;
    */
   code: string;
 
   /**
+   * 8 to 128 characters; the most common passwords are refused.
+   *
    * @generated from field: string new_password = 3;
    */
   newPassword: string;
@@ -433,6 +455,8 @@ export type ListUsersRequest = Message<"bodega.auth.v1.ListUsersRequest"> & {
   pageSize: number;
 
   /**
+   * The next_page_token of the page before, with the same filters.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -455,6 +479,8 @@ export type ListUsersResponse = Message<"bodega.auth.v1.ListUsersResponse"> & {
   users: User[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -580,21 +606,29 @@ export const Role = {
   UNSPECIFIED: 0,
 
   /**
+   * Every user who registers.
+   *
    * @generated from enum value: ROLE_CUSTOMER = 1;
    */
   CUSTOMER: 1,
 
   /**
+   * Works on tickets.
+   *
    * @generated from enum value: ROLE_KITCHEN = 2;
    */
   KITCHEN: 2,
 
   /**
+   * Sees everything, and runs the shop.
+   *
    * @generated from enum value: ROLE_ADMIN = 3;
    */
   ADMIN: 3,
 
   /**
+   * Another service of this platform; no user can have it.
+   *
    * @generated from enum value: ROLE_SERVICE = 4;
    */
   SERVICE: 4,
@@ -628,7 +662,8 @@ export const AuthService: GenService<{
     output: typeof RegisterResponseSchema;
   },
   /**
-   * Proves the address with the mailed code: six digits, ten minutes, five guesses.
+   * Proves the address with the mailed code: six digits, ten minutes, five guesses. A code that is not good, for whatever reason, is
+   * CODE_INVALID.
    *
    * @generated from rpc bodega.auth.v1.AuthService.VerifyEmail
    */
@@ -638,7 +673,7 @@ export const AuthService: GenService<{
     output: typeof VerifyEmailResponseSchema;
   },
   /**
-   * Mails a new code, at most once a minute from the first mail on.
+   * Mails a new code, at most once a minute from the first mail on; sooner is RESEND_COOLDOWN, which says when.
    *
    * @generated from rpc bodega.auth.v1.AuthService.ResendVerification
    */
@@ -648,7 +683,8 @@ export const AuthService: GenService<{
     output: typeof ResendVerificationResponseSchema;
   },
   /**
-   * Opens a session.
+   * Opens a session of 30 days. A wrong address and a wrong password are both CREDENTIALS_INVALID; EMAIL_NOT_VERIFIED wants VerifyEmail
+   * first; TOO_MANY_ATTEMPTS says when to try again.
    *
    * @generated from rpc bodega.auth.v1.AuthService.Login
    */
@@ -658,7 +694,8 @@ export const AuthService: GenService<{
     output: typeof LoginResponseSchema;
   },
   /**
-   * Trades a refresh token for a new pair. A token used twice ends its whole family.
+   * Trades a refresh token for a new pair. Repeated within ten seconds it answers alike; a token used again later ends its session:
+   * REFRESH_TOKEN_REUSED.
    *
    * @generated from rpc bodega.auth.v1.AuthService.Refresh
    */
@@ -668,7 +705,7 @@ export const AuthService: GenService<{
     output: typeof RefreshResponseSchema;
   },
   /**
-   * Ends the session of this refresh token.
+   * Ends the session of this refresh token; answers alike for a token that is none. Access tokens are good until they expire.
    *
    * @generated from rpc bodega.auth.v1.AuthService.Logout
    */
@@ -678,7 +715,7 @@ export const AuthService: GenService<{
     output: typeof LogoutResponseSchema;
   },
   /**
-   * Ends every session of the caller.
+   * Ends every session of the caller. Access tokens are good until they expire.
    *
    * @generated from rpc bodega.auth.v1.AuthService.LogoutAll
    */
@@ -688,7 +725,7 @@ export const AuthService: GenService<{
     output: typeof LogoutAllResponseSchema;
   },
   /**
-   * Mails a reset code. Answers alike for an unknown address.
+   * Mails a reset code, at most one a minute. Answers alike for an unknown address.
    *
    * @generated from rpc bodega.auth.v1.AuthService.RequestPasswordReset
    */
@@ -698,7 +735,7 @@ export const AuthService: GenService<{
     output: typeof RequestPasswordResetResponseSchema;
   },
   /**
-   * Sets a new password with the mailed code and ends every session.
+   * Sets a new password with the mailed code and ends every session. A code that is not good is CODE_INVALID.
    *
    * @generated from rpc bodega.auth.v1.AuthService.ResetPassword
    */
@@ -728,7 +765,7 @@ export const AuthService: GenService<{
     output: typeof ListUsersResponseSchema;
   },
   /**
-   * Replaces a user's roles. The last admin cannot lose the role.
+   * Replaces a user's roles, from the next access token on. The last admin cannot lose the role: LAST_ADMIN.
    *
    * @generated from rpc bodega.auth.v1.AuthService.SetRoles
    */

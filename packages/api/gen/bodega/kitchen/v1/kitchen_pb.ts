@@ -27,6 +27,8 @@ export type TicketLine = Message<"bodega.kitchen.v1.TicketLine"> & {
   productId: string;
 
   /**
+   * As it was sold.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
@@ -45,6 +47,8 @@ export const TicketLineSchema: GenMessage<TicketLine> = /*@__PURE__*/
   messageDesc(file_bodega_kitchen_v1_kitchen, 0);
 
 /**
+ * What the kitchen has to make for one paid order.
+ *
  * @generated from message bodega.kitchen.v1.Ticket
  */
 export type Ticket = Message<"bodega.kitchen.v1.Ticket"> & {
@@ -64,6 +68,8 @@ export type Ticket = Message<"bodega.kitchen.v1.Ticket"> & {
   status: TicketStatus;
 
   /**
+   * Of the order's lines those that the kitchen makes.
+   *
    * @generated from field: repeated bodega.kitchen.v1.TicketLine lines = 4;
    */
   lines: TicketLine[];
@@ -101,6 +107,8 @@ export type Ticket = Message<"bodega.kitchen.v1.Ticket"> & {
   cancelledAt?: Timestamp | undefined;
 
   /**
+   * Grows by one with each change.
+   *
    * @generated from field: int64 version = 11;
    */
   version: bigint;
@@ -125,6 +133,8 @@ export type ListTicketsRequest = Message<"bodega.kitchen.v1.ListTicketsRequest">
   pageSize: number;
 
   /**
+   * The next_page_token of the page before, with the same filters.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -161,6 +171,8 @@ export type ListTicketsResponse = Message<"bodega.kitchen.v1.ListTicketsResponse
   tickets: Ticket[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -315,26 +327,36 @@ export const TicketStatus = {
   UNSPECIFIED: 0,
 
   /**
+   * There is something to make.
+   *
    * @generated from enum value: TICKET_STATUS_QUEUED = 1;
    */
   QUEUED: 1,
 
   /**
+   * Somebody makes it.
+   *
    * @generated from enum value: TICKET_STATUS_ACCEPTED = 2;
    */
   ACCEPTED: 2,
 
   /**
+   * It waits for the customer.
+   *
    * @generated from enum value: TICKET_STATUS_READY = 3;
    */
   READY: 3,
 
   /**
+   * The customer has it.
+   *
    * @generated from enum value: TICKET_STATUS_HANDED_OVER = 4;
    */
   HANDED_OVER: 4,
 
   /**
+   * It is not to be made.
+   *
    * @generated from enum value: TICKET_STATUS_CANCELLED = 5;
    */
   CANCELLED: 5,
@@ -368,7 +390,7 @@ export const KitchenService: GenService<{
     output: typeof ListTicketsResponseSchema;
   },
   /**
-   * Somebody starts to cook.
+   * Somebody starts to cook. Twice answers alike; a ticket that is not queued is ILLEGAL_MOVE.
    *
    * @generated from rpc bodega.kitchen.v1.KitchenService.AcceptTicket
    */
@@ -378,7 +400,7 @@ export const KitchenService: GenService<{
     output: typeof AcceptTicketResponseSchema;
   },
   /**
-   * It is cooked.
+   * It is cooked. Twice answers alike; a ticket that is not accepted is ILLEGAL_MOVE.
    *
    * @generated from rpc bodega.kitchen.v1.KitchenService.MarkReady
    */
@@ -388,7 +410,7 @@ export const KitchenService: GenService<{
     output: typeof MarkReadyResponseSchema;
   },
   /**
-   * The customer has it; the order is completed.
+   * The customer has it; the order is completed. Twice answers alike; a ticket that is not ready is ILLEGAL_MOVE.
    *
    * @generated from rpc bodega.kitchen.v1.KitchenService.HandOver
    */

@@ -54,6 +54,8 @@ export type Mail = Message<"bodega.mail.v1.Mail"> & {
   subject: string;
 
   /**
+   * The mail's Message-ID, the same at every attempt.
+   *
    * @generated from field: string message_id = 7;
    */
   messageId: string;
@@ -66,7 +68,7 @@ export type Mail = Message<"bodega.mail.v1.Mail"> & {
   orderId: string;
 
   /**
-   * The transport's last refusal.
+   * The transport's last refusal, or why it was dropped.
    *
    * @generated from field: string error = 9;
    */
@@ -102,6 +104,8 @@ export type ListMailsRequest = Message<"bodega.mail.v1.ListMailsRequest"> & {
   pageSize: number;
 
   /**
+   * The next_page_token of the page before, with the same filters.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -114,6 +118,8 @@ export type ListMailsRequest = Message<"bodega.mail.v1.ListMailsRequest"> & {
   status: MailStatus;
 
   /**
+   * Unset: all, those about accounts too.
+   *
    * @generated from field: string order_id = 4;
    */
   orderId: string;
@@ -136,6 +142,8 @@ export type ListMailsResponse = Message<"bodega.mail.v1.ListMailsResponse"> & {
   mails: Mail[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -226,16 +234,22 @@ export const MailStatus = {
   UNSPECIFIED: 0,
 
   /**
+   * To be handed over, for the first time or again.
+   *
    * @generated from enum value: MAIL_STATUS_QUEUED = 1;
    */
   QUEUED: 1,
 
   /**
+   * The transport has it.
+   *
    * @generated from enum value: MAIL_STATUS_SENT = 2;
    */
   SENT: 2,
 
   /**
+   * Refused for good, or given up.
+   *
    * @generated from enum value: MAIL_STATUS_FAILED = 3;
    */
   FAILED: 3,
@@ -286,7 +300,7 @@ export const MailService: GenService<{
     output: typeof GetMailResponseSchema;
   },
   /**
-   * Hands the same mail over once more, with its Message-ID.
+   * Hands the same mail over once more, with its Message-ID. One that held a code is MAIL_HOLDS_CODE, an overtaken one MAIL_DROPPED.
    *
    * @generated from rpc bodega.mail.v1.MailService.ResendMail
    */

@@ -18,6 +18,8 @@ export const file_bodega_ops_v1_ops: GenFile = /*@__PURE__*/
   fileDesc("Chdib2RlZ2Evb3BzL3YxL29wcy5wcm90bxINYm9kZWdhLm9wcy52MSLSAQoNUGFya2VkTWVzc2FnZRIRCglwYXJrZWRfaWQYASABKAkSDwoHc2VydmljZRgCIAEoCRIMCgR0eXBlGAMgASgJEgsKA2tleRgEIAEoCRINCgVlcnJvchgFIAEoCRIQCghhdHRlbXB0cxgGIAEoBRIQCgh0cmFjZV9pZBgHIAEoCRISCgpyZXF1ZXN0X2lkGAggASgJEi0KCXBhcmtlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEYm9keRgKIAEoCSJpChFMaXN0UGFya2VkUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIYCgdzZXJ2aWNlGAMgASgJQge6SARyAhggIlsKEkxpc3RQYXJrZWRSZXNwb25zZRIsCgZwYXJrZWQYASADKAsyHC5ib2RlZ2Eub3BzLnYxLlBhcmtlZE1lc3NhZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlgKE1JlcGxheVBhcmtlZFJlcXVlc3QSGgoHc2VydmljZRgBIAEoCUIJukgGcgQQARggEiUKCnBhcmtlZF9pZHMYAiADKAlCEbpIDpIBCwgBEGQiBXIDsAEBIigKFFJlcGxheVBhcmtlZFJlc3BvbnNlEhAKCHJlcGxheWVkGAEgASgFInUKFERpc2NhcmRQYXJrZWRSZXF1ZXN0EhoKB3NlcnZpY2UYASABKAlCCbpIBnIEEAEYIBIlCgpwYXJrZWRfaWRzGAIgAygJQhG6SA6SAQsIARBkIgVyA7ABARIaCgZyZWFzb24YAyABKAlCCrpIB3IFEAEY9AMiKgoVRGlzY2FyZFBhcmtlZFJlc3BvbnNlEhEKCWRpc2NhcmRlZBgBIAEoBSITChFHZXRCYWNrbG9nUmVxdWVzdCKaAgoSR2V0QmFja2xvZ1Jlc3BvbnNlEjsKCGJhY2tsb2dzGAEgAygLMikuYm9kZWdhLm9wcy52MS5HZXRCYWNrbG9nUmVzcG9uc2UuQmFja2xvZxrGAQoHQmFja2xvZxIPCgdzZXJ2aWNlGAEgASgJEg4KBm91dGJveBgCIAEoAxIwCg1vdXRib3hfb2xkZXN0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCGpvYnNfZHVlGAQgASgDEi4KC2pvYnNfb2xkZXN0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhYKDmpvYnNfc2NoZWR1bGVkGAYgASgDEg4KBnBhcmtlZBgHIAEoAyIQCg5HZXRJbmZvUmVxdWVzdCK0AQoPR2V0SW5mb1Jlc3BvbnNlEjUKCHNlcnZpY2VzGAEgAygLMiMuYm9kZWdhLm9wcy52MS5HZXRJbmZvUmVzcG9uc2UuSW5mbxpqCgRJbmZvEg8KB3NlcnZpY2UYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIQCghpbnN0YW5jZRgDIAEoCRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDLGBAoKT3BzU2VydmljZRJsCgpMaXN0UGFya2VkEiAuYm9kZWdhLm9wcy52MS5MaXN0UGFya2VkUmVxdWVzdBohLmJvZGVnYS5vcHMudjEuTGlzdFBhcmtlZFJlc3BvbnNlIhmQAgGouxgFgtPkkwIMEgovdjEvcGFya2VkEnkKDFJlcGxheVBhcmtlZBIiLmJvZGVnYS5vcHMudjEuUmVwbGF5UGFya2VkUmVxdWVzdBojLmJvZGVnYS5vcHMudjEuUmVwbGF5UGFya2VkUmVzcG9uc2UiIKi7GAWC0+STAhY6ASoiES92MS9wYXJrZWQ6cmVwbGF5En0KDURpc2NhcmRQYXJrZWQSIy5ib2RlZ2Eub3BzLnYxLkRpc2NhcmRQYXJrZWRSZXF1ZXN0GiQuYm9kZWdhLm9wcy52MS5EaXNjYXJkUGFya2VkUmVzcG9uc2UiIai7GAWC0+STAhc6ASoiEi92MS9wYXJrZWQ6ZGlzY2FyZBJtCgpHZXRCYWNrbG9nEiAuYm9kZWdhLm9wcy52MS5HZXRCYWNrbG9nUmVxdWVzdBohLmJvZGVnYS5vcHMudjEuR2V0QmFja2xvZ1Jlc3BvbnNlIhqQAgGouxgFgtPkkwINEgsvdjEvYmFja2xvZxJhCgdHZXRJbmZvEh0uYm9kZWdhLm9wcy52MS5HZXRJbmZvUmVxdWVzdBoeLmJvZGVnYS5vcHMudjEuR2V0SW5mb1Jlc3BvbnNlIheQAgGouxgFgtPkkwIKEggvdjEvaW5mb2IGcHJvdG8z", [file_bodega_type_v1_access, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
+ * A fact or a job that its service could not handle and has set aside.
+ *
  * @generated from message bodega.ops.v1.ParkedMessage
  */
 export type ParkedMessage = Message<"bodega.ops.v1.ParkedMessage"> & {
@@ -27,6 +29,8 @@ export type ParkedMessage = Message<"bodega.ops.v1.ParkedMessage"> & {
   parkedId: string;
 
   /**
+   * Whose it is to handle.
+   *
    * @generated from field: string service = 2;
    */
   service: string;
@@ -46,6 +50,8 @@ export type ParkedMessage = Message<"bodega.ops.v1.ParkedMessage"> & {
   key: string;
 
   /**
+   * Of the last attempt.
+   *
    * @generated from field: string error = 5;
    */
   error: string;
@@ -56,11 +62,15 @@ export type ParkedMessage = Message<"bodega.ops.v1.ParkedMessage"> & {
   attempts: number;
 
   /**
+   * Of the request that began it.
+   *
    * @generated from field: string trace_id = 7;
    */
   traceId: string;
 
   /**
+   * The X-Request-Id of the request that began it.
+   *
    * @generated from field: string request_id = 8;
    */
   requestId: string;
@@ -97,6 +107,8 @@ export type ListParkedRequest = Message<"bodega.ops.v1.ListParkedRequest"> & {
   pageSize: number;
 
   /**
+   * The next_page_token of the page before, with the same filters.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -126,6 +138,8 @@ export type ListParkedResponse = Message<"bodega.ops.v1.ListParkedResponse"> & {
   parked: ParkedMessage[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -143,6 +157,8 @@ export const ListParkedResponseSchema: GenMessage<ListParkedResponse> = /*@__PUR
  */
 export type ReplayParkedRequest = Message<"bodega.ops.v1.ReplayParkedRequest"> & {
   /**
+   * Whose they are.
+   *
    * @generated from field: string service = 1;
    */
   service: string;
@@ -165,6 +181,8 @@ export const ReplayParkedRequestSchema: GenMessage<ReplayParkedRequest> = /*@__P
  */
 export type ReplayParkedResponse = Message<"bodega.ops.v1.ReplayParkedResponse"> & {
   /**
+   * How many of them were parked.
+   *
    * @generated from field: int32 replayed = 1;
    */
   replayed: number;
@@ -182,6 +200,8 @@ export const ReplayParkedResponseSchema: GenMessage<ReplayParkedResponse> = /*@_
  */
 export type DiscardParkedRequest = Message<"bodega.ops.v1.DiscardParkedRequest"> & {
   /**
+   * Whose they are.
+   *
    * @generated from field: string service = 1;
    */
   service: string;
@@ -209,6 +229,8 @@ export const DiscardParkedRequestSchema: GenMessage<DiscardParkedRequest> = /*@_
  */
 export type DiscardParkedResponse = Message<"bodega.ops.v1.DiscardParkedResponse"> & {
   /**
+   * How many of them were parked.
+   *
    * @generated from field: int32 discarded = 1;
    */
   discarded: number;
@@ -268,6 +290,8 @@ export type GetBacklogResponse_Backlog = Message<"bodega.ops.v1.GetBacklogRespon
   outbox: bigint;
 
   /**
+   * How long the oldest has waited; unset when there is none.
+   *
    * @generated from field: google.protobuf.Duration outbox_oldest = 3;
    */
   outboxOldest?: Duration | undefined;
@@ -280,6 +304,8 @@ export type GetBacklogResponse_Backlog = Message<"bodega.ops.v1.GetBacklogRespon
   jobsDue: bigint;
 
   /**
+   * How long the oldest has waited; unset when there is none.
+   *
    * @generated from field: google.protobuf.Duration jobs_oldest = 5;
    */
   jobsOldest?: Duration | undefined;
@@ -292,6 +318,8 @@ export type GetBacklogResponse_Backlog = Message<"bodega.ops.v1.GetBacklogRespon
   jobsScheduled: bigint;
 
   /**
+   * Messages that failed for good.
+   *
    * @generated from field: int64 parked = 7;
    */
   parked: bigint;
@@ -349,6 +377,8 @@ export type GetInfoResponse_Info = Message<"bodega.ops.v1.GetInfoResponse.Info">
   version: string;
 
   /**
+   * The process id.
+   *
    * @generated from field: string instance = 3;
    */
   instance: string;

@@ -29,6 +29,8 @@ export type OrderLine = Message<"bodega.order.v1.OrderLine"> & {
   productId: string;
 
   /**
+   * The product's name when the order was placed.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
@@ -39,6 +41,8 @@ export type OrderLine = Message<"bodega.order.v1.OrderLine"> & {
   quantity: number;
 
   /**
+   * The price of one when the order was placed.
+   *
    * @generated from field: bodega.type.v1.Money unit_price = 4;
    */
   unitPrice?: Money | undefined;
@@ -59,6 +63,8 @@ export const OrderLineSchema: GenMessage<OrderLine> = /*@__PURE__*/
   messageDesc(file_bodega_order_v1_order, 0);
 
 /**
+ * What a customer has asked for, and how far it is.
+ *
  * @generated from message bodega.order.v1.Order
  */
 export type Order = Message<"bodega.order.v1.Order"> & {
@@ -68,6 +74,8 @@ export type Order = Message<"bodega.order.v1.Order"> & {
   orderId: string;
 
   /**
+   * The user who placed it.
+   *
    * @generated from field: string customer_id = 2;
    */
   customerId: string;
@@ -78,11 +86,15 @@ export type Order = Message<"bodega.order.v1.Order"> & {
   status: OrderStatus;
 
   /**
+   * One for each product.
+   *
    * @generated from field: repeated bodega.order.v1.OrderLine lines = 4;
    */
   lines: OrderLine[];
 
   /**
+   * The sum of the lines.
+   *
    * @generated from field: bodega.type.v1.Money total = 5;
    */
   total?: Money | undefined;
@@ -125,6 +137,8 @@ export type Order = Message<"bodega.order.v1.Order"> & {
   cancelReason: CancelReason;
 
   /**
+   * Grows by one with each change.
+   *
    * @generated from field: int64 version = 13;
    */
   version: bigint;
@@ -145,6 +159,8 @@ export const OrderSchema: GenMessage<Order> = /*@__PURE__*/
   messageDesc(file_bodega_order_v1_order, 1);
 
 /**
+ * One move of an order from state to state.
+ *
  * @generated from message bodega.order.v1.OrderHistoryEntry
  */
 export type OrderHistoryEntry = Message<"bodega.order.v1.OrderHistoryEntry"> & {
@@ -175,6 +191,8 @@ export type OrderHistoryEntry = Message<"bodega.order.v1.OrderHistoryEntry"> & {
   actor: string;
 
   /**
+   * Of the request that made the move, or began what made it.
+   *
    * @generated from field: string trace_id = 5;
    */
   traceId: string;
@@ -250,6 +268,8 @@ export type PlaceOrderResponse = Message<"bodega.order.v1.PlaceOrderResponse"> &
   order?: Order | undefined;
 
   /**
+   * This answer was given before: nothing happened this time.
+   *
    * @generated from field: bool replayed = 2;
    */
   replayed: boolean;
@@ -308,6 +328,8 @@ export type ListOrdersRequest = Message<"bodega.order.v1.ListOrdersRequest"> & {
   pageSize: number;
 
   /**
+   * The next_page_token of the page before, with the same filters.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -337,6 +359,8 @@ export type ListOrdersResponse = Message<"bodega.order.v1.ListOrdersResponse"> &
   orders: Order[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -388,6 +412,8 @@ export const CancelOrderResponseSchema: GenMessage<CancelOrderResponse> = /*@__P
  */
 export type PayWithPointsRequest = Message<"bodega.order.v1.PayWithPointsRequest"> & {
   /**
+   * The caller's key: under it this happens once, however often it is asked for. REST: Idempotency-Key.
+   *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
@@ -415,6 +441,8 @@ export type PayWithPointsResponse = Message<"bodega.order.v1.PayWithPointsRespon
   order?: Order | undefined;
 
   /**
+   * This answer was given before: nothing happened this time.
+   *
    * @generated from field: bool replayed = 2;
    */
   replayed: boolean;
@@ -505,21 +533,29 @@ export const OrderStatus = {
   UNSPECIFIED: 0,
 
   /**
+   * Placed, and not paid yet.
+   *
    * @generated from enum value: ORDER_STATUS_PENDING = 1;
    */
   PENDING: 1,
 
   /**
+   * In money or in points.
+   *
    * @generated from enum value: ORDER_STATUS_PAID = 2;
    */
   PAID: 2,
 
   /**
+   * Handed over, or paid goods after a day.
+   *
    * @generated from enum value: ORDER_STATUS_COMPLETED = 3;
    */
   COMPLETED: 3,
 
   /**
+   * Nothing of it is to be delivered any more; what was paid is given back.
+   *
    * @generated from enum value: ORDER_STATUS_CANCELLED = 4;
    */
   CANCELLED: 4,
@@ -537,6 +573,8 @@ export const OrderStatusSchema: GenEnum<OrderStatus> = /*@__PURE__*/
   enumDesc(file_bodega_order_v1_order, 0);
 
 /**
+ * What became of the order's goods in stock.
+ *
  * @generated from enum bodega.order.v1.Reservation
  */
 export const Reservation = {
@@ -546,32 +584,44 @@ export const Reservation = {
   UNSPECIFIED: 0,
 
   /**
+   * Stock has not answered yet; the order cannot be paid.
+   *
    * @generated from enum value: RESERVATION_AWAITING = 1;
    */
   AWAITING: 1,
 
   /**
+   * All lines are held for the order.
+   *
    * @generated from enum value: RESERVATION_RESERVED = 2;
    */
   RESERVED: 2,
 
   /**
+   * Not everything was there, so nothing is held; the order is cancelled.
+   *
    * @generated from enum value: RESERVATION_REJECTED = 3;
    */
   REJECTED: 3,
 
   /**
+   * For sale again: the order was cancelled.
+   *
    * @generated from enum value: RESERVATION_RELEASED = 4;
    */
   RELEASED: 4,
 
   /**
+   * Sold.
+   *
    * @generated from enum value: RESERVATION_COMMITTED = 5;
    */
   COMMITTED: 5,
 } as const;
 
 /**
+ * What became of the order's goods in stock.
+ *
  * @generated from enum bodega.order.v1.Reservation
  */
 export type Reservation = (typeof Reservation)[keyof typeof Reservation] | UnknownEnum;
@@ -587,26 +637,36 @@ export const ReservationSchema: GenEnum<Reservation> = /*@__PURE__*/
  */
 export const CancelReason = {
   /**
+   * The order is not cancelled.
+   *
    * @generated from enum value: CANCEL_REASON_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
+   * Not everything was there.
+   *
    * @generated from enum value: CANCEL_REASON_OUT_OF_STOCK = 1;
    */
   OUT_OF_STOCK: 1,
 
   /**
+   * It was not paid in time.
+   *
    * @generated from enum value: CANCEL_REASON_EXPIRED = 2;
    */
   EXPIRED: 2,
 
   /**
+   * By its owner.
+   *
    * @generated from enum value: CANCEL_REASON_CUSTOMER = 3;
    */
   CUSTOMER: 3,
 
   /**
+   * By an admin.
+   *
    * @generated from enum value: CANCEL_REASON_ADMIN = 4;
    */
   ADMIN: 4,
@@ -630,7 +690,8 @@ export const CancelReasonSchema: GenEnum<CancelReason> = /*@__PURE__*/
  */
 export const OrderService: GenService<{
   /**
-   * Places an order once per request_id: a repeated call answers the same, with replayed set.
+   * Places an order once per request_id: a repeated call answers the same, with replayed set. Prices are the catalogue's; a product that
+   * is not for sale, or in another currency than the others, is INVALID_ARGUMENT. Unpaid it is cancelled after 24 hours.
    *
    * @generated from rpc bodega.order.v1.OrderService.PlaceOrder
    */
@@ -640,7 +701,7 @@ export const OrderService: GenService<{
     output: typeof PlaceOrderResponseSchema;
   },
   /**
-   * One order of the caller; an admin sees any.
+   * One order of the caller; an admin sees any. Another's is ORDER_NOT_FOUND.
    *
    * @generated from rpc bodega.order.v1.OrderService.GetOrder
    */
@@ -660,7 +721,8 @@ export const OrderService: GenService<{
     output: typeof ListOrdersResponseSchema;
   },
   /**
-   * A customer cancels what is unpaid; an admin also what is paid, which refunds it. Cancelling twice answers alike.
+   * A customer cancels what is unpaid; an admin also what is paid, which refunds it. Cancelling twice answers alike; too late is
+   * ORDER_PAID or ILLEGAL_MOVE.
    *
    * @generated from rpc bodega.order.v1.OrderService.CancelOrder
    */
@@ -670,7 +732,8 @@ export const OrderService: GenService<{
     output: typeof CancelOrderResponseSchema;
   },
   /**
-   * The owner pays a reserved order with points, all of it: one point for one minor unit of its total. Once per request_id.
+   * The owner pays a reserved order with points, all of it: one point for one minor unit of its total. Once per request_id. Too few points
+   * are NOT_ENOUGH_POINTS; NOT_RESERVED_YET and HOLD_GIVEN_UP say when to ask again; ORDER_NOT_PAYABLE is final.
    *
    * @generated from rpc bodega.order.v1.OrderService.PayWithPoints
    */

@@ -20,6 +20,8 @@ export const file_bodega_payment_v1_payment: GenFile = /*@__PURE__*/
   fileDesc("Ch9ib2RlZ2EvcGF5bWVudC92MS9wYXltZW50LnByb3RvEhFib2RlZ2EucGF5bWVudC52MSKAAwoHUGF5bWVudBISCgpwYXltZW50X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEhMKC2N1c3RvbWVyX2lkGAMgASgJEjAKBnN0YXR1cxgEIAEoDjIgLmJvZGVnYS5wYXltZW50LnYxLlBheW1lbnRTdGF0dXMSJQoGYW1vdW50GAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSJwoIcmVmdW5kZWQYBiABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIUCgxjaGVja291dF91cmwYByABKAkSEAoIcHJvdmlkZXIYCCABKAkSLgoKY3JlYXRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY2FwdHVyZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlZnVuZGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIxChNTdGFydFBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABASJDChRTdGFydFBheW1lbnRSZXNwb25zZRIrCgdwYXltZW50GAEgASgLMhouYm9kZWdhLnBheW1lbnQudjEuUGF5bWVudCK5AQoRR2V0UGF5bWVudFJlcXVlc3QSHwoKcGF5bWVudF9pZBgBIAEoCUILukgI2AEBcgOwAQESHQoIb3JkZXJfaWQYAiABKAlCC7pICNgBAXIDsAEBOmS6SGEaXwoOcGF5bWVudC5vbmVfaWQSG2dpdmUgcGF5bWVudF9pZCBvciBvcmRlcl9pZBowKHRoaXMucGF5bWVudF9pZCAhPSAnJykgIT0gKHRoaXMub3JkZXJfaWQgIT0gJycpIkEKEkdldFBheW1lbnRSZXNwb25zZRIrCgdwYXltZW50GAEgASgLMhouYm9kZWdhLnBheW1lbnQudjEuUGF5bWVudCJwChNMaXN0UGF5bWVudHNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEh0KCG9yZGVyX2lkGAMgASgJQgu6SAjYAQFyA7ABASJdChRMaXN0UGF5bWVudHNSZXNwb25zZRIsCghwYXltZW50cxgBIAMoCzIaLmJvZGVnYS5wYXltZW50LnYxLlBheW1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIuwBChRSZWZ1bmRQYXltZW50UmVxdWVzdBIeCgpyZXF1ZXN0X2lkGAEgASgJQgq6SAdyBRABGIABEhwKCnBheW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEnoKBmFtb3VudBgDIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5QlO6SFC6AU0KD2Ftb3VudC5wb3NpdGl2ZRIkYW1vdW50IG11c3QgYmUgYXQgbGVhc3QgMSBtaW5vciB1bml0GhR0aGlzLm1pbm9yX3VuaXRzID4gMBIaCgZyZWFzb24YBCABKAlCCrpIB3IFEAEY9AMiRAoVUmVmdW5kUGF5bWVudFJlc3BvbnNlEisKB3BheW1lbnQYASABKAsyGi5ib2RlZ2EucGF5bWVudC52MS5QYXltZW50Kr4BCg1QYXltZW50U3RhdHVzEh4KGlBBWU1FTlRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWUEFZTUVOVF9TVEFUVVNfUEVORElORxABEhsKF1BBWU1FTlRfU1RBVFVTX0NBUFRVUkVEEAISGQoVUEFZTUVOVF9TVEFUVVNfRkFJTEVEEAMSHAoYUEFZTUVOVF9TVEFUVVNfQUJBTkRPTkVEEAQSGwoXUEFZTUVOVF9TVEFUVVNfUkVGVU5ERUQQBTLJBAoOUGF5bWVudFNlcnZpY2USfAoMU3RhcnRQYXltZW50EiYuYm9kZWdhLnBheW1lbnQudjEuU3RhcnRQYXltZW50UmVxdWVzdBonLmJvZGVnYS5wYXltZW50LnYxLlN0YXJ0UGF5bWVudFJlc3BvbnNlIhuouxgDgtPkkwIROgEqIgwvdjEvcGF5bWVudHMSpAEKCkdldFBheW1lbnQSJC5ib2RlZ2EucGF5bWVudC52MS5HZXRQYXltZW50UmVxdWVzdBolLmJvZGVnYS5wYXltZW50LnYxLkdldFBheW1lbnRSZXNwb25zZSJJkAIBqLsYA4LT5JMCPFofEh0vdjEvb3JkZXJzL3tvcmRlcl9pZH0vcGF5bWVudBIZL3YxL3BheW1lbnRzL3twYXltZW50X2lkfRJ8CgxMaXN0UGF5bWVudHMSJi5ib2RlZ2EucGF5bWVudC52MS5MaXN0UGF5bWVudHNSZXF1ZXN0GicuYm9kZWdhLnBheW1lbnQudjEuTGlzdFBheW1lbnRzUmVzcG9uc2UiG5ACAai7GAOC0+STAg4SDC92MS9wYXltZW50cxKTAQoNUmVmdW5kUGF5bWVudBInLmJvZGVnYS5wYXltZW50LnYxLlJlZnVuZFBheW1lbnRSZXF1ZXN0GiguYm9kZWdhLnBheW1lbnQudjEuUmVmdW5kUGF5bWVudFJlc3BvbnNlIi+ouxgFgtPkkwIlOgEqIiAvdjEvcGF5bWVudHMve3BheW1lbnRfaWR9OnJlZnVuZGIGcHJvdG8z", [file_bodega_type_v1_access, file_bodega_type_v1_money, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
+ * One attempt to pay an order in money.
+ *
  * @generated from message bodega.payment.v1.Payment
  */
 export type Payment = Message<"bodega.payment.v1.Payment"> & {
@@ -44,11 +46,15 @@ export type Payment = Message<"bodega.payment.v1.Payment"> & {
   status: PaymentStatus;
 
   /**
+   * The order's total.
+   *
    * @generated from field: bodega.type.v1.Money amount = 5;
    */
   amount?: Money | undefined;
 
   /**
+   * What of it went back so far.
+   *
    * @generated from field: bodega.type.v1.Money refunded = 6;
    */
   refunded?: Money | undefined;
@@ -78,6 +84,8 @@ export type Payment = Message<"bodega.payment.v1.Payment"> & {
   capturedAt?: Timestamp | undefined;
 
   /**
+   * When money went back last.
+   *
    * @generated from field: google.protobuf.Timestamp refunded_at = 11;
    */
   refundedAt?: Timestamp | undefined;
@@ -175,6 +183,8 @@ export type ListPaymentsRequest = Message<"bodega.payment.v1.ListPaymentsRequest
   pageSize: number;
 
   /**
+   * The next_page_token of the page before, with the same filters.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -204,6 +214,8 @@ export type ListPaymentsResponse = Message<"bodega.payment.v1.ListPaymentsRespon
   payments: Payment[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -221,6 +233,8 @@ export const ListPaymentsResponseSchema: GenMessage<ListPaymentsResponse> = /*@_
  */
 export type RefundPaymentRequest = Message<"bodega.payment.v1.RefundPaymentRequest"> & {
   /**
+   * The caller's key: under it this happens once, however often it is asked for. REST: Idempotency-Key.
+   *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
@@ -238,6 +252,8 @@ export type RefundPaymentRequest = Message<"bodega.payment.v1.RefundPaymentReque
   amount?: Money | undefined;
 
   /**
+   * The customer reads it in the mail about the refund.
+   *
    * @generated from field: string reason = 4;
    */
   reason: string;
@@ -277,26 +293,36 @@ export const PaymentStatus = {
   UNSPECIFIED: 0,
 
   /**
+   * The customer can pay.
+   *
    * @generated from enum value: PAYMENT_STATUS_PENDING = 1;
    */
   PENDING: 1,
 
   /**
+   * The provider has the money.
+   *
    * @generated from enum value: PAYMENT_STATUS_CAPTURED = 2;
    */
   CAPTURED: 2,
 
   /**
+   * Declined by the provider; the order can be paid again.
+   *
    * @generated from enum value: PAYMENT_STATUS_FAILED = 3;
    */
   FAILED: 3,
 
   /**
+   * The customer left; the order can be paid again.
+   *
    * @generated from enum value: PAYMENT_STATUS_ABANDONED = 4;
    */
   ABANDONED: 4,
 
   /**
+   * All of it went back.
+   *
    * @generated from enum value: PAYMENT_STATUS_REFUNDED = 5;
    */
   REFUNDED: 5,
@@ -320,7 +346,8 @@ export const PaymentStatusSchema: GenEnum<PaymentStatus> = /*@__PURE__*/
  */
 export const PaymentService: GenService<{
   /**
-   * Opens a checkout for a reserved, unpaid order. While one is open, the same payment is answered.
+   * Opens a checkout for a reserved, unpaid order. While one is open, the same payment is answered. NOT_RESERVED_YET says when to ask
+   * again; ORDER_NOT_PAYABLE is final.
    *
    * @generated from rpc bodega.payment.v1.PaymentService.StartPayment
    */
@@ -330,7 +357,7 @@ export const PaymentService: GenService<{
     output: typeof StartPaymentResponseSchema;
   },
   /**
-   * By payment_id, or the newest payment of an order.
+   * One payment: by payment_id, or the newest of an order.
    *
    * @generated from rpc bodega.payment.v1.PaymentService.GetPayment
    */
@@ -350,7 +377,8 @@ export const PaymentService: GenService<{
     output: typeof ListPaymentsResponseSchema;
   },
   /**
-   * Gives money back, once per request_id.
+   * Gives money back, once per request_id; the provider is told afterwards. A payment that has no money is NOT_CAPTURED, more than is left
+   * REFUND_TOO_HIGH.
    *
    * @generated from rpc bodega.payment.v1.PaymentService.RefundPayment
    */

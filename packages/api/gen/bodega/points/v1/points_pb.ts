@@ -18,6 +18,8 @@ export const file_bodega_points_v1_points: GenFile = /*@__PURE__*/
   fileDesc("Ch1ib2RlZ2EvcG9pbnRzL3YxL3BvaW50cy5wcm90bxIQYm9kZWdhLnBvaW50cy52MSLYAQoESG9sZBIPCgdob2xkX2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSDgoGYW1vdW50GAQgASgDEiwKBnN0YXR1cxgFIAEoDjIcLmJvZGVnYS5wb2ludHMudjEuSG9sZFN0YXR1cxIuCgpjcmVhdGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK5AQoFRW50cnkSEAoIZW50cnlfaWQYASABKAkSKQoEa2luZBgCIAEoDjIbLmJvZGVnYS5wb2ludHMudjEuRW50cnlLaW5kEhUKDWJhbGFuY2VfZGVsdGEYAyABKAMSEgoKaGVsZF9kZWx0YRgEIAEoAxIQCghvcmRlcl9pZBgFIAEoCRIOCgZyZWFzb24YBiABKAkSJgoCYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjEKEUdldEJhbGFuY2VSZXF1ZXN0EhwKB3VzZXJfaWQYASABKAlCC7pICNgBAXIDsAEBIlcKEkdldEJhbGFuY2VSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEg8KB2JhbGFuY2UYAiABKAMSDAoEaGVsZBgDIAEoAxIRCglhdmFpbGFibGUYBCABKAMibgoSTGlzdEVudHJpZXNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhwKB3VzZXJfaWQYAyABKAlCC7pICNgBAXIDsAEBIlgKE0xpc3RFbnRyaWVzUmVzcG9uc2USKAoHZW50cmllcxgBIAMoCzIXLmJvZGVnYS5wb2ludHMudjEuRW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIosBChJHcmFudFBvaW50c1JlcXVlc3QSHgoKcmVxdWVzdF9pZBgBIAEoCUIKukgHcgUQARiAARIZCgd1c2VyX2lkGAIgASgJQgi6SAVyA7ABARIeCgZhbW91bnQYAyABKANCDrpICyIJGICglKWNHSgBEhoKBnJlYXNvbhgEIAEoCUIKukgHcgUQARj0AyJYChNHcmFudFBvaW50c1Jlc3BvbnNlEg8KB3VzZXJfaWQYASABKAkSDwoHYmFsYW5jZRgCIAEoAxIMCgRoZWxkGAMgASgDEhEKCWF2YWlsYWJsZRgEIAEoAyJtChJQcmVwYXJlSG9sZFJlcXVlc3QSGgoIb3JkZXJfaWQYASABKAlCCLpIBXIDsAEBEhkKB3VzZXJfaWQYAiABKAlCCLpIBXIDsAEBEiAKBmFtb3VudBgDIAEoA0IQukgNIgsYgICapuqv4wEoACI7ChNQcmVwYXJlSG9sZFJlc3BvbnNlEiQKBGhvbGQYASABKAsyFi5ib2RlZ2EucG9pbnRzLnYxLkhvbGQiqgEKDkdldEhvbGRSZXF1ZXN0EhwKB2hvbGRfaWQYASABKAlCC7pICNgBAXIDsAEBEh0KCG9yZGVyX2lkGAIgASgJQgu6SAjYAQFyA7ABATpbukhYGlYKC2hvbGQub25lX2lkEhhnaXZlIGhvbGRfaWQgb3Igb3JkZXJfaWQaLSh0aGlzLmhvbGRfaWQgIT0gJycpICE9ICh0aGlzLm9yZGVyX2lkICE9ICcnKSI3Cg9HZXRIb2xkUmVzcG9uc2USJAoEaG9sZBgBIAEoCzIWLmJvZGVnYS5wb2ludHMudjEuSG9sZCISChBSZWNvbmNpbGVSZXF1ZXN0IrsBChFSZWNvbmNpbGVSZXNwb25zZRJDCgtkaWZmZXJlbmNlcxgBIAMoCzIuLmJvZGVnYS5wb2ludHMudjEuUmVjb25jaWxlUmVzcG9uc2UuRGlmZmVyZW5jZRIYChBhY2NvdW50c19jaGVja2VkGAIgASgFGkcKCkRpZmZlcmVuY2USCgoCaWQYASABKAkSDAoEd2hhdBgCIAEoCRIQCghleHBlY3RlZBgDIAEoAxINCgVmb3VuZBgEIAEoAyqOAQoKSG9sZFN0YXR1cxIbChdIT0xEX1NUQVRVU19VTlNQRUNJRklFRBAAEhQKEEhPTERfU1RBVFVTX0hFTEQQARIZChVIT0xEX1NUQVRVU19DT01NSVRURUQQAhIYChRIT0xEX1NUQVRVU19SRUxFQVNFRBADEhgKFEhPTERfU1RBVFVTX1JFVFVSTkVEEAQqoAEKCUVudHJ5S2luZBIaChZFTlRSWV9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSRU5UUllfS0lORF9HUkFOVEVEEAESEwoPRU5UUllfS0lORF9IRUxEEAISFwoTRU5UUllfS0lORF9SRUxFQVNFRBADEhgKFEVOVFJZX0tJTkRfQ09NTUlUVEVEEAQSFwoTRU5UUllfS0lORF9SRVRVUk5FRBAFMv4FCg1Qb2ludHNTZXJ2aWNlEpABCgpHZXRCYWxhbmNlEiMuYm9kZWdhLnBvaW50cy52MS5HZXRCYWxhbmNlUmVxdWVzdBokLmJvZGVnYS5wb2ludHMudjEuR2V0QmFsYW5jZVJlc3BvbnNlIjeQAgGouxgDgtPkkwIqWhwSGi92MS91c2Vycy97dXNlcl9pZH0vcG9pbnRzEgovdjEvcG9pbnRzEqMBCgtMaXN0RW50cmllcxIkLmJvZGVnYS5wb2ludHMudjEuTGlzdEVudHJpZXNSZXF1ZXN0GiUuYm9kZWdhLnBvaW50cy52MS5MaXN0RW50cmllc1Jlc3BvbnNlIkeQAgGouxgDgtPkkwI6WiQSIi92MS91c2Vycy97dXNlcl9pZH0vcG9pbnRzL2VudHJpZXMSEi92MS9wb2ludHMvZW50cmllcxJ7CgtHcmFudFBvaW50cxIkLmJvZGVnYS5wb2ludHMudjEuR3JhbnRQb2ludHNSZXF1ZXN0GiUuYm9kZWdhLnBvaW50cy52MS5HcmFudFBvaW50c1Jlc3BvbnNlIh+ouxgFgtPkkwIVOgEqIhAvdjEvcG9pbnRzOmdyYW50EmMKC1ByZXBhcmVIb2xkEiQuYm9kZWdhLnBvaW50cy52MS5QcmVwYXJlSG9sZFJlcXVlc3QaJS5ib2RlZ2EucG9pbnRzLnYxLlByZXBhcmVIb2xkUmVzcG9uc2UiB5ACAqi7GAYSVwoHR2V0SG9sZBIgLmJvZGVnYS5wb2ludHMudjEuR2V0SG9sZFJlcXVlc3QaIS5ib2RlZ2EucG9pbnRzLnYxLkdldEhvbGRSZXNwb25zZSIHkAIBqLsYBhJ5CglSZWNvbmNpbGUSIi5ib2RlZ2EucG9pbnRzLnYxLlJlY29uY2lsZVJlcXVlc3QaIy5ib2RlZ2EucG9pbnRzLnYxLlJlY29uY2lsZVJlc3BvbnNlIiOQAgGouxgFgtPkkwIWEhQvdjEvcG9pbnRzOnJlY29uY2lsZWIGcHJvdG8z", [file_bodega_type_v1_access, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
+ * Points taken aside to pay one order.
+ *
  * @generated from message bodega.points.v1.Hold
  */
 export type Hold = Message<"bodega.points.v1.Hold"> & {
@@ -81,11 +83,15 @@ export type Entry = Message<"bodega.points.v1.Entry"> & {
   kind: EntryKind;
 
   /**
+   * What it added to the balance; negative when points were spent.
+   *
    * @generated from field: int64 balance_delta = 3;
    */
   balanceDelta: bigint;
 
   /**
+   * What it added to what is held; negative when a hold ended.
+   *
    * @generated from field: int64 held_delta = 4;
    */
   heldDelta: bigint;
@@ -184,6 +190,8 @@ export type ListEntriesRequest = Message<"bodega.points.v1.ListEntriesRequest"> 
   pageSize: number;
 
   /**
+   * The next_page_token of the page before, with the same filters.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -213,6 +221,8 @@ export type ListEntriesResponse = Message<"bodega.points.v1.ListEntriesResponse"
   entries: Entry[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -230,6 +240,8 @@ export const ListEntriesResponseSchema: GenMessage<ListEntriesResponse> = /*@__P
  */
 export type GrantPointsRequest = Message<"bodega.points.v1.GrantPointsRequest"> & {
   /**
+   * The caller's key: under it this happens once, however often it is asked for. REST: Idempotency-Key.
+   *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
@@ -245,6 +257,8 @@ export type GrantPointsRequest = Message<"bodega.points.v1.GrantPointsRequest"> 
   amount: bigint;
 
   /**
+   * The user reads it in ListEntries.
+   *
    * @generated from field: string reason = 4;
    */
   reason: string;
@@ -267,16 +281,22 @@ export type GrantPointsResponse = Message<"bodega.points.v1.GrantPointsResponse"
   userId: string;
 
   /**
+   * All points of the user, those that are held included.
+   *
    * @generated from field: int64 balance = 2;
    */
   balance: bigint;
 
   /**
+   * Of these, taken aside for orders that are being paid.
+   *
    * @generated from field: int64 held = 3;
    */
   held: bigint;
 
   /**
+   * What can be spent: balance without held.
+   *
    * @generated from field: int64 available = 4;
    */
   available: bigint;
@@ -428,11 +448,15 @@ export type ReconcileResponse_Difference = Message<"bodega.points.v1.ReconcileRe
   what: string;
 
   /**
+   * The sum of the ledger or of the holds; 0 for a movement, whose entries cancel each other out.
+   *
    * @generated from field: int64 expected = 3;
    */
   expected: bigint;
 
   /**
+   * What is there.
+   *
    * @generated from field: int64 found = 4;
    */
   found: bigint;
@@ -504,26 +528,36 @@ export const EntryKind = {
   UNSPECIFIED: 0,
 
   /**
+   * By an admin, or for an order that was paid in money.
+   *
    * @generated from enum value: ENTRY_KIND_GRANTED = 1;
    */
   GRANTED: 1,
 
   /**
+   * Taken aside for an order.
+   *
    * @generated from enum value: ENTRY_KIND_HELD = 2;
    */
   HELD: 2,
 
   /**
+   * Not spent: they can be spent again.
+   *
    * @generated from enum value: ENTRY_KIND_RELEASED = 3;
    */
   RELEASED: 3,
 
   /**
+   * Spent on the order.
+   *
    * @generated from enum value: ENTRY_KIND_COMMITTED = 4;
    */
   COMMITTED: 4,
 
   /**
+   * Spent, and given back: the order was cancelled after it was paid.
+   *
    * @generated from enum value: ENTRY_KIND_RETURNED = 5;
    */
   RETURNED: 5,
@@ -577,7 +611,8 @@ export const PointsService: GenService<{
     output: typeof GrantPointsResponseSchema;
   },
   /**
-   * The first phase of paying an order with points: holds them. While the hold is open or committed, asking again answers it.
+   * The first phase of paying an order with points: holds them. While the hold is open or committed, asking again answers it. Too few are
+   * NOT_ENOUGH_POINTS.
    *
    * @generated from rpc bodega.points.v1.PointsService.PrepareHold
    */
@@ -587,7 +622,7 @@ export const PointsService: GenService<{
     output: typeof PrepareHoldResponseSchema;
   },
   /**
-   * By hold_id, or the newest hold of an order.
+   * One hold: by hold_id, or the newest of an order.
    *
    * @generated from rpc bodega.points.v1.PointsService.GetHold
    */

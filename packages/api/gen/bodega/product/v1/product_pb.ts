@@ -29,6 +29,8 @@ export type Product = Message<"bodega.product.v1.Product"> & {
   productId: string;
 
   /**
+   * The shop's own name for it; no other product ever has the same.
+   *
    * @generated from field: string sku = 2;
    */
   sku: string;
@@ -44,11 +46,15 @@ export type Product = Message<"bodega.product.v1.Product"> & {
   description: string;
 
   /**
+   * Of one.
+   *
    * @generated from field: bodega.type.v1.Money price = 5;
    */
   price?: Money | undefined;
 
   /**
+   * What it belongs to, such as a menu.
+   *
    * @generated from field: repeated string collections = 6;
    */
   collections: string[];
@@ -68,11 +74,15 @@ export type Product = Message<"bodega.product.v1.Product"> & {
   available: number;
 
   /**
+   * Off the shelf: it cannot be ordered any more.
+   *
    * @generated from field: bool archived = 9;
    */
   archived: boolean;
 
   /**
+   * Grows by one with each change.
+   *
    * @generated from field: int64 version = 10;
    */
   version: bigint;
@@ -83,6 +93,8 @@ export type Product = Message<"bodega.product.v1.Product"> & {
   createdAt?: Timestamp | undefined;
 
   /**
+   * When its last event happened.
+   *
    * @generated from field: google.protobuf.Timestamp updated_at = 12;
    */
   updatedAt?: Timestamp | undefined;
@@ -96,6 +108,8 @@ export const ProductSchema: GenMessage<Product> = /*@__PURE__*/
   messageDesc(file_bodega_product_v1_product, 0);
 
 /**
+ * One change of a product.
+ *
  * @generated from message bodega.product.v1.ProductEvent
  */
 export type ProductEvent = Message<"bodega.product.v1.ProductEvent"> & {
@@ -107,6 +121,8 @@ export type ProductEvent = Message<"bodega.product.v1.ProductEvent"> & {
   type: string;
 
   /**
+   * Of the product after it.
+   *
    * @generated from field: int64 version = 2;
    */
   version: bigint;
@@ -119,11 +135,15 @@ export type ProductEvent = Message<"bodega.product.v1.ProductEvent"> & {
   changes: string;
 
   /**
+   * The user id of the admin; system for demo products.
+   *
    * @generated from field: string actor = 4;
    */
   actor: string;
 
   /**
+   * Of the request that made it.
+   *
    * @generated from field: string trace_id = 5;
    */
   traceId: string;
@@ -146,6 +166,8 @@ export const ProductEventSchema: GenMessage<ProductEvent> = /*@__PURE__*/
  */
 export type CreateProductRequest = Message<"bodega.product.v1.CreateProductRequest"> & {
   /**
+   * The caller's key: under it this happens once, however often it is asked for. REST: Idempotency-Key.
+   *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
@@ -166,6 +188,8 @@ export type CreateProductRequest = Message<"bodega.product.v1.CreateProductReque
   description: string;
 
   /**
+   * Of one: 0 to 1000000000 minor units.
+   *
    * @generated from field: bodega.type.v1.Money price = 5;
    */
   price?: Money | undefined;
@@ -176,11 +200,15 @@ export type CreateProductRequest = Message<"bodega.product.v1.CreateProductReque
   collections: string[];
 
   /**
+   * The kitchen makes it; an order with it completes at hand-over.
+   *
    * @generated from field: bool prepared = 7;
    */
   prepared: boolean;
 
   /**
+   * Units on hand at the start.
+   *
    * @generated from field: int32 initial_stock = 8;
    */
   initialStock: number;
@@ -220,6 +248,8 @@ export type UpdateProductRequest = Message<"bodega.product.v1.UpdateProductReque
   productId: string;
 
   /**
+   * The version that was read before.
+   *
    * @generated from field: int64 expected_version = 2;
    */
   expectedVersion: bigint;
@@ -235,6 +265,8 @@ export type UpdateProductRequest = Message<"bodega.product.v1.UpdateProductReque
   description?: string | undefined;
 
   /**
+   * Of one: 0 to 1000000000 minor units.
+   *
    * @generated from field: bodega.type.v1.Money price = 5;
    */
   price?: Money | undefined;
@@ -363,28 +395,36 @@ export type ListProductsRequest = Message<"bodega.product.v1.ListProductsRequest
   pageSize: number;
 
   /**
+   * The next_page_token of the page before, with the same filters.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Words of the name, the SKU or the description.
+   * Words: each must be in the name, the SKU or the description.
    *
    * @generated from field: string query = 3;
    */
   query: string;
 
   /**
+   * Unset: all.
+   *
    * @generated from field: string collection = 4;
    */
   collection: string;
 
   /**
+   * In minor units of whatever currency, inclusive.
+   *
    * @generated from field: optional int64 price_min = 5;
    */
   priceMin?: bigint | undefined;
 
   /**
+   * In minor units of whatever currency, inclusive.
+   *
    * @generated from field: optional int64 price_max = 6;
    */
   priceMax?: bigint | undefined;
@@ -407,6 +447,8 @@ export type ListProductsResponse = Message<"bodega.product.v1.ListProductsRespon
   products: Product[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -474,7 +516,7 @@ export const GetProductHistoryResponseSchema: GenMessage<GetProductHistoryRespon
  */
 export const ProductService: GenService<{
   /**
-   * Puts a new product on the shelf, once per request_id; its SKU must be free.
+   * Puts a new product on the shelf, once per request_id. A SKU is given once, for ever: a second time is SKU_TAKEN.
    *
    * @generated from rpc bodega.product.v1.ProductService.CreateProduct
    */
@@ -484,7 +526,7 @@ export const ProductService: GenService<{
     output: typeof CreateProductResponseSchema;
   },
   /**
-   * Changes the given fields. A stale expected_version is ABORTED.
+   * Changes the given fields. A stale expected_version is STALE_VERSION: read the product again. An archived product is PRODUCT_ARCHIVED.
    *
    * @generated from rpc bodega.product.v1.ProductService.UpdateProduct
    */

@@ -18,6 +18,8 @@ export const file_bodega_stock_v1_stock: GenFile = /*@__PURE__*/
   fileDesc("Chtib2RlZ2Evc3RvY2svdjEvc3RvY2sucHJvdG8SD2JvZGVnYS5zdG9jay52MSJRCgVTdG9jaxISCgpwcm9kdWN0X2lkGAEgASgJEg8KB29uX2hhbmQYAiABKAUSEAoIcmVzZXJ2ZWQYAyABKAUSEQoJYXZhaWxhYmxlGAQgASgFIjcKD1Jlc2VydmF0aW9uTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIuQBCgtSZXNlcnZhdGlvbhIQCghvcmRlcl9pZBgBIAEoCRIyCgZzdGF0dXMYAiABKA4yIi5ib2RlZ2Euc3RvY2sudjEuUmVzZXJ2YXRpb25TdGF0dXMSLwoFbGluZXMYAyADKAsyIC5ib2RlZ2Euc3RvY2sudjEuUmVzZXJ2YXRpb25MaW5lEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIi8KD0dldFN0b2NrUmVxdWVzdBIcCgpwcm9kdWN0X2lkGAEgASgJQgi6SAVyA7ABASI5ChBHZXRTdG9ja1Jlc3BvbnNlEiUKBXN0b2NrGAEgASgLMhYuYm9kZWdhLnN0b2NrLnYxLlN0b2NrIqkBChhDaGVja0F2YWlsYWJpbGl0eVJlcXVlc3QSSQoFbGluZXMYASADKAsyLi5ib2RlZ2Euc3RvY2sudjEuQ2hlY2tBdmFpbGFiaWxpdHlSZXF1ZXN0LkxpbmVCCrpIB5IBBAgBEGQaQgoETGluZRIcCgpwcm9kdWN0X2lkGAEgASgJQgi6SAVyA7ABARIcCghxdWFudGl0eRgCIAEoBUIKukgHGgUY6AcoACKKAQoZQ2hlY2tBdmFpbGFiaWxpdHlSZXNwb25zZRI+CgVsaW5lcxgBIAMoCzIvLmJvZGVnYS5zdG9jay52MS5DaGVja0F2YWlsYWJpbGl0eVJlc3BvbnNlLkxpbmUaLQoETGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoBSKXAQoSQWRqdXN0U3RvY2tSZXF1ZXN0Eh4KCnJlcXVlc3RfaWQYASABKAlCCrpIB3IFEAEYgAESHAoKcHJvZHVjdF9pZBgCIAEoCUIIukgFcgOwAQESJwoFZGVsdGEYAyABKAVCGLpIFRoTOAAYgJTr3AMogOyUo/z/////ARIaCgZyZWFzb24YBCABKAlCCrpIB3IFEAEY9AMiPAoTQWRqdXN0U3RvY2tSZXNwb25zZRIlCgVzdG9jaxgBIAEoCzIWLmJvZGVnYS5zdG9jay52MS5TdG9jayKTAQoXTGlzdFJlc2VydmF0aW9uc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSPAoGc3RhdHVzGAMgASgOMiIuYm9kZWdhLnN0b2NrLnYxLlJlc2VydmF0aW9uU3RhdHVzQgi6SAWCAQIQASJnChhMaXN0UmVzZXJ2YXRpb25zUmVzcG9uc2USMgoMcmVzZXJ2YXRpb25zGAEgAygLMhwuYm9kZWdhLnN0b2NrLnYxLlJlc2VydmF0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSISChBSZWNvbmNpbGVSZXF1ZXN0Is8BChFSZWNvbmNpbGVSZXNwb25zZRJCCgtkaWZmZXJlbmNlcxgBIAMoCzItLmJvZGVnYS5zdG9jay52MS5SZWNvbmNpbGVSZXNwb25zZS5EaWZmZXJlbmNlEhgKEHByb2R1Y3RzX2NoZWNrZWQYAiABKAUaXAoKRGlmZmVyZW5jZRISCgpwcm9kdWN0X2lkGAEgASgJEg4KBmNvbHVtbhgCIAEoCRIUCgxjb2x1bW5fdmFsdWUYAyABKAMSFAoMbGVkZ2VyX3ZhbHVlGAQgASgDKrwBChFSZXNlcnZhdGlvblN0YXR1cxIiCh5SRVNFUlZBVElPTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIfChtSRVNFUlZBVElPTl9TVEFUVVNfUkVTRVJWRUQQARIfChtSRVNFUlZBVElPTl9TVEFUVVNfUkVKRUNURUQQAhIfChtSRVNFUlZBVElPTl9TVEFUVVNfUkVMRUFTRUQQAxIgChxSRVNFUlZBVElPTl9TVEFUVVNfQ09NTUlUVEVEEAQysgUKDFN0b2NrU2VydmljZRJ3CghHZXRTdG9jaxIgLmJvZGVnYS5zdG9jay52MS5HZXRTdG9ja1JlcXVlc3QaIS5ib2RlZ2Euc3RvY2sudjEuR2V0U3RvY2tSZXNwb25zZSImkAIBqLsYAoLT5JMCGRIXL3YxL3N0b2Nrcy97cHJvZHVjdF9pZH0SmgEKEUNoZWNrQXZhaWxhYmlsaXR5EikuYm9kZWdhLnN0b2NrLnYxLkNoZWNrQXZhaWxhYmlsaXR5UmVxdWVzdBoqLmJvZGVnYS5zdG9jay52MS5DaGVja0F2YWlsYWJpbGl0eVJlc3BvbnNlIi6QAgGouxgCgtPkkwIhOgEqIhwvdjEvc3RvY2tzOmNoZWNrQXZhaWxhYmlsaXR5EocBCgtBZGp1c3RTdG9jaxIjLmJvZGVnYS5zdG9jay52MS5BZGp1c3RTdG9ja1JlcXVlc3QaJC5ib2RlZ2Euc3RvY2sudjEuQWRqdXN0U3RvY2tSZXNwb25zZSItqLsYBYLT5JMCIzoBKiIeL3YxL3N0b2Nrcy97cHJvZHVjdF9pZH06YWRqdXN0EogBChBMaXN0UmVzZXJ2YXRpb25zEiguYm9kZWdhLnN0b2NrLnYxLkxpc3RSZXNlcnZhdGlvbnNSZXF1ZXN0GikuYm9kZWdhLnN0b2NrLnYxLkxpc3RSZXNlcnZhdGlvbnNSZXNwb25zZSIfkAIBqLsYBYLT5JMCEhIQL3YxL3Jlc2VydmF0aW9ucxJ3CglSZWNvbmNpbGUSIS5ib2RlZ2Euc3RvY2sudjEuUmVjb25jaWxlUmVxdWVzdBoiLmJvZGVnYS5zdG9jay52MS5SZWNvbmNpbGVSZXNwb25zZSIjkAIBqLsYBYLT5JMCFhIUL3YxL3N0b2NrczpyZWNvbmNpbGViBnByb3RvMw", [file_bodega_type_v1_access, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
+ * Units of one product.
+ *
  * @generated from message bodega.stock.v1.Stock
  */
 export type Stock = Message<"bodega.stock.v1.Stock"> & {
@@ -27,16 +29,22 @@ export type Stock = Message<"bodega.stock.v1.Stock"> & {
   productId: string;
 
   /**
+   * What is there, reserved units included.
+   *
    * @generated from field: int32 on_hand = 2;
    */
   onHand: number;
 
   /**
+   * Of these, held for orders.
+   *
    * @generated from field: int32 reserved = 3;
    */
   reserved: number;
 
   /**
+   * What can be sold: on_hand without reserved.
+   *
    * @generated from field: int32 available = 4;
    */
   available: number;
@@ -72,6 +80,8 @@ export const ReservationLineSchema: GenMessage<ReservationLine> = /*@__PURE__*/
   messageDesc(file_bodega_stock_v1_stock, 1);
 
 /**
+ * What is held, or was, for one order.
+ *
  * @generated from message bodega.stock.v1.Reservation
  */
 export type Reservation = Message<"bodega.stock.v1.Reservation"> & {
@@ -169,6 +179,8 @@ export type CheckAvailabilityRequest_Line = Message<"bodega.stock.v1.CheckAvaila
   productId: string;
 
   /**
+   * How many are wanted; the answer is what is there, whatever is wanted.
+   *
    * @generated from field: int32 quantity = 2;
    */
   quantity: number;
@@ -208,6 +220,8 @@ export type CheckAvailabilityResponse_Line = Message<"bodega.stock.v1.CheckAvail
   productId: string;
 
   /**
+   * 0 also for a product that is not known.
+   *
    * @generated from field: int32 available = 2;
    */
   available: number;
@@ -225,6 +239,8 @@ export const CheckAvailabilityResponse_LineSchema: GenMessage<CheckAvailabilityR
  */
 export type AdjustStockRequest = Message<"bodega.stock.v1.AdjustStockRequest"> & {
   /**
+   * The caller's key: under it this happens once, however often it is asked for. REST: Idempotency-Key.
+   *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
@@ -235,11 +251,15 @@ export type AdjustStockRequest = Message<"bodega.stock.v1.AdjustStockRequest"> &
   productId: string;
 
   /**
+   * Units to add; to remove them, less than 0.
+   *
    * @generated from field: int32 delta = 3;
    */
   delta: number;
 
   /**
+   * Kept in the ledger.
+   *
    * @generated from field: string reason = 4;
    */
   reason: string;
@@ -274,11 +294,15 @@ export const AdjustStockResponseSchema: GenMessage<AdjustStockResponse> = /*@__P
  */
 export type ListReservationsRequest = Message<"bodega.stock.v1.ListReservationsRequest"> & {
   /**
+   * At most 100; 0 means 50.
+   *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
+   * The next_page_token of the page before, with the same filters.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -308,6 +332,8 @@ export type ListReservationsResponse = Message<"bodega.stock.v1.ListReservations
   reservations: Reservation[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -399,21 +425,29 @@ export const ReservationStatus = {
   UNSPECIFIED: 0,
 
   /**
+   * All lines of the order are held.
+   *
    * @generated from enum value: RESERVATION_STATUS_RESERVED = 1;
    */
   RESERVED: 1,
 
   /**
+   * Not everything was there, so nothing is held.
+   *
    * @generated from enum value: RESERVATION_STATUS_REJECTED = 2;
    */
   REJECTED: 2,
 
   /**
+   * For sale again: the order was cancelled.
+   *
    * @generated from enum value: RESERVATION_STATUS_RELEASED = 3;
    */
   RELEASED: 3,
 
   /**
+   * Sold.
+   *
    * @generated from enum value: RESERVATION_STATUS_COMMITTED = 4;
    */
   COMMITTED: 4,
@@ -457,7 +491,7 @@ export const StockService: GenService<{
     output: typeof CheckAvailabilityResponseSchema;
   },
   /**
-   * Adds or removes units on hand. Units that are reserved cannot be removed.
+   * Adds or removes units on hand, once per request_id. Units that are reserved cannot be removed: NOT_ENOUGH_ON_HAND.
    *
    * @generated from rpc bodega.stock.v1.StockService.AdjustStock
    */

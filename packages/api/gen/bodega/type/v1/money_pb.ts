@@ -27,6 +27,8 @@ export type Money = Message<"bodega.type.v1.Money"> & {
   currencyCode: string;
 
   /**
+   * Of the currency's smallest unit.
+   *
    * @generated from field: int64 minor_units = 2;
    */
   minorUnits: bigint;
