@@ -7,7 +7,7 @@ export interface Gathering<T> {
 }
 
 /**
- * Work in groups: what waits when a place is free is done together. There is no waiting window, so a lone caller loses nothing.
+ * Work in groups: what comes at one moment, or waits when a place is free, is done together. There is no waiting window, so a lone caller loses nothing.
  * A group that fails is done again one by one: nobody fails for a neighbour. `work` gives one result for each item, in their order.
  */
 export function gather<T, R>(
@@ -16,8 +16,17 @@ export function gather<T, R>(
 ): (item: T) => Promise<R> {
   let waiting: Waiting<T, R>[] = [];
   let working = 0;
+  let pumping = false;
+
+  /** After everybody who adds something at this moment has done so. */
+  function pumpSoon() {
+    if (pumping) return;
+    pumping = true;
+    queueMicrotask(pump);
+  }
 
   function pump() {
+    pumping = false;
     while (working < atOnce && waiting.length > 0) {
       working += 1;
       void finish(take()).finally(() => {
@@ -58,7 +67,7 @@ export function gather<T, R>(
   return (item) => {
     const { promise, resolve, reject } = Promise.withResolvers<R>();
     waiting.push({ item, resolve, reject });
-    pump();
+    pumpSoon();
     return promise;
   };
 }
