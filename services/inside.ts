@@ -35,6 +35,7 @@ export function listenInside({ services, pages, host, port, opsPort, log, metric
     readMaxBytes: BODY_BYTES_MAX,
     shutdown: shutdown.signal,
     onStream: (req: Request) => servers.get(req)?.timeout(req, 0),
+    log,
   };
   const mounts = new Map(services.map(({ name, rpcs }) => [name, serveRpcs(rpcs, serving)]));
 

@@ -11,7 +11,7 @@ import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from
 import { sleep } from "./clock.ts";
 import { ACCEPT_COMPRESSION, pathOf, type ServeOptions } from "./http.ts";
 
-export interface GrpcOptions extends Omit<ServeOptions, "onStream"> {
+export interface GrpcOptions extends Omit<ServeOptions, "onStream" | "log"> {
   hostname: string;
   /** 0 takes a free one. */
   port: number;

@@ -9,6 +9,7 @@ import {
   KitchenService,
   ListTicketsRequestSchema,
 } from "../api/gen/bodega/kitchen/v1/kitchen_pb.ts";
+import { createLog, type Line } from "../telemetry/log.ts";
 import { notFound } from "./errors.ts";
 import { ACCEPT_COMPRESSION, pathOf, serveRoutes } from "./http.ts";
 
@@ -24,6 +25,7 @@ function routes(router: ConnectRouter): void {
     async acceptTicket({ ticketId }, { signal }) {
       if (ticketId === "slow") await new Promise((resolve) => signal.addEventListener("abort", resolve));
       if (ticketId === "bug") throw new Error("secret");
+      if (ticketId === "unwritable") return { ticket: { queuedAt: { seconds: 2n ** 62n } } };
       const error = notFound("ticket", ticketId);
       error.metadata.set("x-why", "gone");
       throw error;
@@ -41,7 +43,8 @@ function serve(fetch: (req: Request) => Promise<Response> | Response) {
   return `http://127.0.0.1:${server.port}`;
 }
 
-const answer = serveRoutes(routes, { readMaxBytes: BYTES_MAX });
+const lines: Line[] = [];
+const answer = serveRoutes(routes, { readMaxBytes: BYTES_MAX, log: createLog((line) => lines.push(line)) });
 const ours = serve((req) => answer(req) ?? new Response(null, { status: 404 }));
 const router = createConnectRouter({ grpc: false, readMaxBytes: BYTES_MAX, acceptCompression: ACCEPT_COMPRESSION });
 routes(router);
@@ -111,6 +114,17 @@ describe("a unary Connect call is answered as the library answers it", () => {
       expect(await shape(mine)).toEqual(await shape(its));
     });
   }
+});
+
+test("an answer that cannot be written is logged, and a refusal is not", async () => {
+  const asked = async (ticketId: string) => {
+    lines.length = 0;
+    const headers = { "x-request-id": `asked-for-${ticketId}` };
+    const { status } = await fetch(ours + ACCEPT, json(JSON.stringify({ ticketId }), headers));
+    return [status, lines.map(({ event, path, request_id }) => [event, path, request_id])];
+  };
+  expect(await asked("t")).toEqual([404, []]);
+  expect(await asked("unwritable")).toEqual([500, [["http.failed", ACCEPT, "asked-for-unwritable"]]]);
 });
 
 test("a binary body that is none is the caller's fault", async () => {

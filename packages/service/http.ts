@@ -30,6 +30,8 @@ import {
 } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { contextFrom, withContext } from "../telemetry/context.ts";
+import type { Log } from "../telemetry/log.ts";
 import { checkDepth, malformed, malformedGet, readBody, tooLarge } from "./body.ts";
 import { type Rpc, route } from "./rpc.ts";
 
@@ -43,6 +45,8 @@ export interface ServeOptions {
   jsonOptions?: Partial<JsonReadOptions & JsonWriteOptions>;
   /** Called with each request that may stay open for long. */
   onStream?: (req: Request) => void;
+  /** Hears what no handler threw and is answered as INTERNAL, of unary Connect calls; the library keeps it to itself. */
+  log?: Log;
 }
 
 /** Answers requests to RPCs; undefined for a path that is none. `path` is the URL's, where that has no more before it. */
@@ -197,7 +201,7 @@ async function answerUnary(
       ? encoder.encode(toJsonString(method.output, reply, options.jsonOptions))
       : toBinary(method.output, reply);
   } catch (error) {
-    const refusal = asRefusal(error, req);
+    const refusal = asRefusal(error, req, options.log);
     status = codeToHttpStatus(refusal.code);
     responseHeader.set("content-type", "application/json");
     mergeNonProtocolHeaders(responseHeader, refusal.metadata);
@@ -278,10 +282,11 @@ function decode(
   }
 }
 
-function asRefusal(error: unknown, req: Request): ConnectError {
+function asRefusal(error: unknown, req: Request, log: Log | undefined): ConnectError {
   if (error instanceof ConnectError) return error;
   // A body that ends early is the client's going; anything else here was thrown by no handler of ours.
-  return req.signal.aborted
-    ? new ConnectError("the client is gone", Code.Canceled)
-    : new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+  if (req.signal.aborted) return new ConnectError("the client is gone", Code.Canceled);
+  const context = contextFrom(req.headers.get("x-request-id"), req.headers.get("traceparent"));
+  withContext(context, () => log?.error("http.failed", error, { path: pathOf(req.url) }));
+  return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }

@@ -68,7 +68,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
   const serving = { readMaxBytes: BODY_BYTES_MAX, ...options.reading, gate, shutdown: shutdown.signal };
 
-  const answerRpc = serveRoutes(routeAll, { ...serving, onStream });
+  const answerRpc = serveRoutes(routeAll, { ...serving, onStream, log });
   const restRoutes = createRoutes(rpcs);
   const answerRest = createRest(restRoutes, { enter, log, shutdown: shutdown.signal, onStream });
   const pages = createPages({
