@@ -30,7 +30,7 @@ import {
 } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
-import { contextFrom, withContext } from "../telemetry/context.ts";
+import { contextIn, withContext } from "../telemetry/context.ts";
 import type { Log } from "../telemetry/log.ts";
 import { checkDepth, malformed, malformedGet, readBody, tooLarge } from "./body.ts";
 import { type Rpc, route } from "./rpc.ts";
@@ -286,7 +286,7 @@ function asRefusal(error: unknown, req: Request, log: Log | undefined): ConnectE
   if (error instanceof ConnectError) return error;
   // A body that ends early is the client's going; anything else here was thrown by no handler of ours.
   if (req.signal.aborted) return new ConnectError("the client is gone", Code.Canceled);
-  const context = contextFrom(req.headers.get("x-request-id"), req.headers.get("traceparent"));
+  const context = contextIn(req.headers);
   withContext(context, () => log?.error("http.failed", error, { path: pathOf(req.url) }));
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }

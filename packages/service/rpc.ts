@@ -4,7 +4,7 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { isOutage } from "../database/database.ts";
-import { contextFrom, currentContext, withContext } from "../telemetry/context.ts";
+import { contextIn, currentContext, withContext } from "../telemetry/context.ts";
 import type { Log } from "../telemetry/log.ts";
 import { span } from "../telemetry/trace.ts";
 import type { App } from "./app.ts";
@@ -80,7 +80,7 @@ function answerOnce(app: App, method: DescMethod, handler: AnyHandler, verifier:
 
 function answerMany(app: App, method: DescMethod, handler: AnyHandler, verifier: Verifier) {
   return async function* (asked: Asked, context: CallContext): AsyncGenerator<Message> {
-    const trace = contextFrom(context.headers.get("x-request-id"), context.headers.get("traceparent"));
+    const trace = contextIn(context.headers);
     const within = <T>(work: () => T) => withContext(trace, work);
     try {
       const caller = await within(() => admit(verifier, method, context.headers));
@@ -160,7 +160,7 @@ async function observed(
   headers: Headers,
   work: () => Promise<Message>,
 ): Promise<Message> {
-  const context = contextFrom(headers.get("x-request-id"), headers.get("traceparent"));
+  const context = contextIn(headers);
   const started = performance.now();
   const done = (code: string) => {
     const ms = performance.now() - started;

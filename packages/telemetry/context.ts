@@ -49,6 +49,11 @@ export function traceparent(context: Context): string {
   return `00-${context.traceId}-${context.spanId}-01`;
 }
 
+/** The context that the headers of a request carry. */
+export function contextIn(headers: Headers): Context {
+  return contextFrom(headers.get("x-request-id"), headers.get("traceparent"));
+}
+
 /** The two headers that carry a context to the next service. */
 export function contextHeaders(context: Context | undefined): Record<string, string> {
   return context ? { "x-request-id": context.requestId, traceparent: traceparent(context) } : {};

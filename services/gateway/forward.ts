@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { untilReached } from "../../packages/service/again.ts";
-import { contextFrom } from "../../packages/telemetry/context.ts";
+import { contextIn } from "../../packages/telemetry/context.ts";
 import { asConnectError, problemResponse } from "./problem.ts";
 
 /** What concerns one connection and not the message on it: RFC 9110 7.6.1. */
@@ -21,7 +21,7 @@ export function forwardPages(base: string, paths: string[]): Hono {
     });
   }
   pages.onError((error, { req }) => {
-    const context = contextFrom(req.header("x-request-id"), req.header("traceparent"));
+    const context = contextIn(req.raw.headers);
     return problemResponse(asConnectError(error, context), context);
   });
   return pages;

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { POSITION_HEADER } from "../../packages/service/replica-reads.ts";
 import { ADDRESS_HEADER } from "../../packages/service/rpc.ts";
-import { type Context, contextFrom, contextHeaders } from "../../packages/telemetry/context.ts";
+import { type Context, contextFrom, contextHeaders, contextIn } from "../../packages/telemetry/context.ts";
 
 /** Headers by which proxies and services name a caller or its address. From outside they are nobody's word. */
 const FORGED =
@@ -14,7 +14,7 @@ type Plain = Record<string, string | string[] | undefined>;
 export function admit(headers: Headers, socket: string, addressOf: AddressOf): Context {
   const address = addressOf(socket, headers.get("x-forwarded-for"));
   for (const name of [...headers.keys()]) if (FORGED.test(name)) headers.delete(name);
-  const context = contextFrom(headers.get("x-request-id"), headers.get("traceparent"));
+  const context = contextIn(headers);
   for (const [name, value] of ours(context, address)) headers.set(name, value);
   return context;
 }

@@ -6,7 +6,7 @@ import { authorize, bearer, identify } from "../../packages/service/caller.ts";
 import { refused } from "../../packages/service/errors.ts";
 import { ADDRESS_HEADER } from "../../packages/service/rpc.ts";
 import type { Verifier } from "../../packages/service/tokens.ts";
-import { contextFrom, withContext } from "../../packages/telemetry/context.ts";
+import { contextIn, withContext } from "../../packages/telemetry/context.ts";
 import type { Log } from "../../packages/telemetry/log.ts";
 import type { Metrics } from "../../packages/telemetry/metrics.ts";
 
@@ -104,7 +104,7 @@ export function createEntry({ limit, verifier, log, metrics }: EntryPorts): Limi
       if (!isRefusal(error)) return;
       const code = Code[error.code] ?? "";
       metrics.rpcSeconds.observe({ service: "gateway", method: method.name, code }, 0);
-      const context = contextFrom(headers.get("x-request-id"), headers.get("traceparent"));
+      const context = contextIn(headers);
       withContext(context, () => log.info("rpc.refused", { rpc: method.name, code, message: error.rawMessage }));
       throw error;
     }

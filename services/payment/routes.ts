@@ -6,7 +6,7 @@ import { isOutage } from "../../packages/database/database.ts";
 import { isUuid } from "../../packages/database/ids.ts";
 import type { App } from "../../packages/service/app.ts";
 import { reasonOf } from "../../packages/service/errors.ts";
-import { contextFrom, currentContext, withContext } from "../../packages/telemetry/context.ts";
+import { contextIn, currentContext, withContext } from "../../packages/telemetry/context.ts";
 import type { PaymentConfig } from "./config.ts";
 import { decideCheckout, findCheckout } from "./embedded.ts";
 import { NoticePage, PayPage, ResultPage } from "./pay-page.tsx";
@@ -21,7 +21,7 @@ export function paymentRoutes(app: App<PaymentConfig>): Hono {
   const provider = app.config.provider(app);
   const routes = new Hono();
   routes.use((ctx, next) => {
-    const context = currentContext() ?? contextFrom(ctx.req.header("x-request-id"), ctx.req.header("traceparent"));
+    const context = currentContext() ?? contextIn(ctx.req.raw.headers);
     return withContext(context, next);
   });
   routes.use(
