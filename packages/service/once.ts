@@ -11,8 +11,11 @@ import { sleep } from "./clock.ts";
 import { refused } from "./errors.ts";
 
 const LOCK_MS = 7_000;
+/** How long a twin waits for the other's answer, and when to come back after that. */
 const WAIT_MS = 3_000;
+const RETRY_MS = 1_000;
 const LOOK_MS = 25;
+/** What `tryLock` gives instead of a token while the lock service is away. */
 const UNLOCKED = "";
 
 type Key = Omit<OnceKey, "reply">;
@@ -49,7 +52,7 @@ export function createOnce(
       Code.Aborted,
       "REQUEST_IN_PROGRESS",
       `request ${request.requestId} is still being answered: ask again for its answer`,
-      1_000,
+      RETRY_MS,
     );
   };
 
