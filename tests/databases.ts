@@ -18,6 +18,11 @@ export function brokerDatabase() {
   return testDatabase(new URL("../packages/events/migrations/", import.meta.url));
 }
 
+/** The database of a service beside the one that `url` names, for an operator. */
+export function databaseOf(service: string, url: string): string {
+  return Object.assign(new URL(url), { pathname: `/bodega_${service}` }).href;
+}
+
 export async function dropDatabases(url: string, prefix: string) {
   const admin = openDatabase(url, "cleanup");
   const slots = await admin.sql<

@@ -16,6 +16,7 @@ import { until } from "../scripts/servers/until.ts";
 import { loadServices } from "../services/all.ts";
 import { startPlatform } from "../services/platform.ts";
 import { absent, fetchMissing } from "./absent.ts";
+import { databaseOf } from "./databases.ts";
 import type { Lying } from "./debezium-compare.ts";
 
 const KINDS: KindName[] = ["postgres", "kafka", "connect"];
@@ -116,7 +117,7 @@ export async function startDebezium(): Promise<DebeziumServers> {
 }
 
 async function grantOutbox(databaseUrl: string, service: string) {
-  const own = openDatabase(Object.assign(new URL(databaseUrl), { pathname: `/bodega_${service}` }).href, "test");
+  const own = openDatabase(databaseOf(service, databaseUrl), "test");
   await own.sql.unsafe(`grant select on outbox to ${DEBEZIUM.role}`);
   await own.close();
 }

@@ -11,6 +11,7 @@ import { type Database, openDatabase } from "../packages/database/database.ts";
 import { type Client, must } from "./chaos/client.ts";
 import type { Dice } from "./chaos/dice.ts";
 import type { Customer, Shop } from "./chaos/shop.ts";
+import { carriedBy } from "./chaos/state.ts";
 import { halfDoneIn } from "./points.ts";
 
 const LIVES_OF_EACH = 5;
@@ -146,10 +147,7 @@ async function settled({ broker, ...databases }: Databases) {
     const rows = await Promise.all(
       Object.values(databases).map(({ sql }) => sql`select type from outbox union all select type from jobs`),
     );
-    const [carried] = await broker.sql<{ count: bigint }[]>`
-      select (select count(*) from queued)
-        + (select count(*) from fact_offsets o join facts f on f.position > o.position and f.topic = any(o.topics)) as count`;
-    const waiting = rows.flat().length + Number(carried?.count ?? 0n);
+    const waiting = rows.flat().length + (await carriedBy(broker.sql));
     const found = `${held.length} held, ${open.length} orders open, ${waiting} messages on their way`;
     calm = held.length + open.length + waiting === 0 ? calm + 1 : 0;
     if (calm === 2) return;

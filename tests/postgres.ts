@@ -2,6 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
+import { afterThisProcess } from "./after-this-process.ts";
 
 let started: Promise<string> | undefined;
 
@@ -15,17 +16,6 @@ export function testPostgres(): Promise<string> {
 async function start(): Promise<string> {
   const dataDir = mkdtempSync(join(tmpdir(), "bodega-test-"));
   const server = await startEmbeddedPostgres({ dataDir, durable: false, log: () => {} });
-  endWithThisProcess(dataDir);
+  afterThisProcess('kill -QUIT "$(head -n 1 "$0/postgres/postmaster.pid")"; rm -rf "$0"', [dataDir]);
   return server.url;
-}
-
-/** `bun test` runs no exit handlers, and a killed one could not: a small shell waits for the end of this process and cleans up after it. */
-function endWithThisProcess(dataDir: string) {
-  const script = `while kill -0 ${process.pid} 2>/dev/null; do sleep 1; done; kill -QUIT "$(head -n 1 "$0/postgres/postmaster.pid")"; rm -rf "$0"`;
-  Bun.spawn(["sh", "-c", script, dataDir], {
-    detached: true,
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "ignore",
-  }).unref();
 }

@@ -12,6 +12,7 @@ import { startServers } from "../scripts/servers/start-servers.ts";
 import { SERVICE_NAMES } from "../services/all.ts";
 import type { PlatformOptions } from "../services/platform.ts";
 import { fetchMissing } from "./absent.ts";
+import { afterThisProcess } from "./after-this-process.ts";
 import { deleteQueue, openJobs } from "./rabbitmq-jobs.ts";
 
 export const ON_SERVERS = process.env["STORIES"] === "servers";
@@ -44,11 +45,7 @@ async function start(): Promise<Record<string, string>> {
   await fetchMissing(KINDS);
   const dataDir = mkdtempSync(join(tmpdir(), "bodega-stories-"));
   const { env } = await startServers(KINDS, { size: 1, dataDir, basePort: BASE_PORT + 600 });
-  // `bun test` runs no exit handlers: a small shell waits for the end of this process and cleans up after it.
-  const script = `while kill -0 ${process.pid} 2>/dev/null; do sleep 1; done; DATA_DIR="$0" "$1" "$2" down; rm -rf "$0"`;
-  Bun.spawn(["sh", "-c", script, dataDir, process.execPath, join(import.meta.dir, "../scripts/servers.ts")], {
-    detached: true,
-    stdio: ["ignore", "ignore", "ignore"],
-  }).unref();
+  const words = [dataDir, process.execPath, join(import.meta.dir, "../scripts/servers.ts")];
+  afterThisProcess('DATA_DIR="$0" "$1" "$2" down; rm -rf "$0"', words);
   return env;
 }

@@ -3,19 +3,15 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { closeBooks, type Outage, report, say, tell } from "../chaos/books.ts";
 import { type Client, createClient } from "../chaos/client.ts";
-import { createDice } from "../chaos/dice.ts";
-import { type Load, startLoad } from "../chaos/load.ts";
-import { ADMIN, openShop, type Shop } from "../chaos/shop.ts";
-import { dropDatabases } from "../databases.ts";
+import { createDice, SEED } from "../chaos/dice.ts";
+import { type Load, startLoad, TIME_SCALE } from "../chaos/load.ts";
+import { openShop, type Shop } from "../chaos/shop.ts";
+import { databaseOf, dropDatabases } from "../databases.ts";
 import { testPostgres } from "../postgres.ts";
 import { createProcesses, type Processes } from "./processes.ts";
 
 setDefaultTimeout(300_000);
 
-const SEED = Number(process.env["CHAOS_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-/** The 24 hours of an order in 36 seconds. */
-const TIME_SCALE = 2_400;
-const DAY_MS = 86_400_000;
 const CUSTOMERS = 3;
 const KILLS = 10;
 
@@ -30,9 +26,6 @@ beforeAll(async () => {
   say(`CHAOS_SEED=${SEED}`);
   processes = await createProcesses({
     DATABASE_URL: await testPostgres(),
-    ADMIN_PASSWORD: ADMIN.password,
-    RATE_LIMITS: "off",
-    TIME_SCALE: String(TIME_SCALE),
     TIME_SCALE_SINCE: since.toISOString(),
   });
   client = createClient(processes.url, createDice(SEED + 1));
@@ -53,7 +46,7 @@ test("they start in any order, and one that comes twice to the same database cha
   await Promise.all(["gateway", ...processes.services].map((name) => processes.open(name)));
   expect((await fetch(`${processes.url}/readyz`)).status).toBe(200);
   shop = await openShop(client, processes.mailUrl, CUSTOMERS);
-  load = startLoad(client, shop, createDice(SEED + 2), DAY_MS / TIME_SCALE);
+  load = startLoad(client, shop, createDice(SEED + 2));
 });
 
 test("while one of them is away the edge says so, and calls it by its name", async () => {
@@ -100,18 +93,13 @@ test(`after ${KILLS} kills of one or another of them nothing is lost, doubled or
   }
   await load.stop();
   const time = { real: since.getTime(), business: since.getTime(), scale: TIME_SCALE };
-  const books = await closeBooks({ client, shop, load, outages, time }, await ownDatabases());
+  const url = await testPostgres();
+  const books = await closeBooks({ client, shop, load, outages, time }, (service) => databaseOf(service, url));
   tell(books, client, kills, outages);
   report(books);
   expect(books.findings.filter(({ found }) => found.length > 0)).toEqual([]);
   expect(books.state.acknowledged.length).toBeGreaterThan(KILLS * 5);
 });
-
-/** Where the processes keep what they know, for an operator. */
-async function ownDatabases(): Promise<(service: string) => string> {
-  const url = await testPostgres();
-  return (service) => Object.assign(new URL(url), { pathname: `/bodega_${service}` }).href;
-}
 
 function shuffled<T>(items: T[]): T[] {
   return items

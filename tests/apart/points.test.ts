@@ -1,36 +1,29 @@
 // The coordinator and the participant of the two-phase commit in processes of their own, each killed at moments nobody chose, and both at once.
 // CHAOS_SEED repeats a run.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { say } from "../chaos/books.ts";
 import { createClient } from "../chaos/client.ts";
-import { createDice } from "../chaos/dice.ts";
-import { ADMIN, openShop } from "../chaos/shop.ts";
-import { dropDatabases } from "../databases.ts";
+import { createDice, SEED } from "../chaos/dice.ts";
+import { openShop } from "../chaos/shop.ts";
+import { databaseOf, dropDatabases } from "../databases.ts";
 import { countPoints, startBuyers } from "../points-buyers.ts";
 import { testPostgres } from "../postgres.ts";
 import { createProcesses, type Processes } from "./processes.ts";
 
 setDefaultTimeout(400_000);
 
-const SEED = Number(process.env["CHAOS_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-/** The 24 hours of an order in 36 seconds. A hold's thirty seconds do not shrink. */
-const TIME_SCALE = 2_400;
 const CUSTOMERS = 4;
 const KILLS = 12;
 const VICTIMS = [["order"], ["points"], ["order", "points"]];
 
 let processes: Processes;
 beforeAll(async () => {
-  process.stderr.write(`points: CHAOS_SEED=${SEED}\n`);
+  say(`points: CHAOS_SEED=${SEED}`);
   processes = await createProcesses({
     DATABASE_URL: await testPostgres(),
-    ADMIN_PASSWORD: ADMIN.password,
-    RATE_LIMITS: "off",
-    TIME_SCALE: String(TIME_SCALE),
     TIME_SCALE_SINCE: new Date().toISOString(),
   });
-  const all = ["gateway", ...processes.services];
-  for (const name of all) processes.start(name);
-  await Promise.all(all.map((name) => processes.open(name)));
+  await processes.startAll();
 });
 afterAll(async () => {
   await processes.close();
@@ -54,8 +47,7 @@ test(`after ${KILLS} kills of order, of points and of both no order is half paid
   }
   const told = await buyers.stop();
   const url = await testPostgres();
-  const urlOf = (service: string) => Object.assign(new URL(url), { pathname: `/bodega_${service}` }).href;
-  expect(await countPoints(urlOf, shop, told)).toEqual([]);
+  expect(await countPoints((service) => databaseOf(service, url), shop, told)).toEqual([]);
   expect(client.unexpected).toEqual([]);
   expect(told.length).toBeGreaterThan(KILLS * 3);
 });

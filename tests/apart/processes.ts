@@ -3,7 +3,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SERVICE_NAMES } from "../../services/all.ts";
+import { TIME_SCALE } from "../chaos/load.ts";
 import { freePorts } from "../chaos/program.ts";
+import { ADMIN } from "../chaos/shop.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const OPEN_MS_MAX = 60_000;
@@ -23,6 +25,8 @@ export interface Processes {
   start(name: string): void;
   /** Resolves when it serves: /readyz of a service, /healthz of the gateway. */
   open(name: string): Promise<void>;
+  /** Starts them all; resolves when they serve. */
+  startAll(): Promise<void>;
   /** SIGTERM or SIGKILL; resolves with its exit code when it has ended. */
   end(name: string, signal: "SIGTERM" | "SIGKILL"): Promise<number | null>;
   /** Its JSON lines so far. */
@@ -30,7 +34,7 @@ export interface Processes {
   close(): Promise<void>;
 }
 
-/** `env` says what they stand on: at least DATABASE_URL. Nothing is started yet. */
+/** `env` says what they stand on: at least DATABASE_URL, and TIME_SCALE_SINCE. Nothing is started yet. */
 export async function createProcesses(env: Record<string, string>): Promise<Processes> {
   const folder = mkdtempSync(join(tmpdir(), "bodega-apart-"));
   const names = [...SERVICE_NAMES, "gateway"];
@@ -39,7 +43,9 @@ export async function createProcesses(env: Record<string, string>): Promise<Proc
   const urlOf = (name: string) => `http://127.0.0.1:${portsOf(name)["PORT"]}`;
   const shared: Record<string, string> = {
     CLUSTER_SECRET: "a secret that all processes of this test share",
-    ADMIN_PASSWORD: "four crashing horses",
+    ADMIN_PASSWORD: ADMIN.password,
+    RATE_LIMITS: "off",
+    TIME_SCALE: String(TIME_SCALE),
     PUBLIC_URL: urlOf("gateway"),
     ...Object.fromEntries(SERVICE_NAMES.map((name) => [`${name.toUpperCase()}_URL`, urlOf(name)])),
     ...env,
@@ -90,6 +96,10 @@ export async function createProcesses(env: Record<string, string>): Promise<Proc
     start,
     end,
     open,
+    async startAll() {
+      for (const name of names) start(name);
+      await Promise.all(names.map(open));
+    },
     log: (name) => readFileSync(logOf(name), "utf8"),
     async close() {
       await Promise.all([...running.keys()].map((name) => end(name, "SIGKILL")));

@@ -1,5 +1,8 @@
+import { rmSync } from "node:fs";
+import { say } from "./books.ts";
 import type { Dice } from "./dice.ts";
-import { type Environment, killPostgres, type Program, postgresOf, startProgram } from "./program.ts";
+import { newPlace, type Place } from "./place.ts";
+import { killPostgres, type Program, postgresOf, startProgram } from "./program.ts";
 
 export interface Victim {
   program: Program;
@@ -7,14 +10,6 @@ export interface Victim {
   outages: { from: number; to: number }[];
   /** How often what was killed. */
   kills: Record<string, number>;
-}
-
-export interface Place {
-  dataDir: string;
-  logFile: string;
-  env: Environment;
-  /** The edge. */
-  base: string;
 }
 
 const PEACE_MS_MIN = 1_000;
@@ -28,6 +23,23 @@ const TARGETS = [
   ...Array<"PostgreSQL">(3).fill("PostgreSQL"),
   ...Array<"both">(2).fill("both"),
 ] as const;
+
+/** Works with a program in a place of its own. CHAOS_KEEP=1 leaves the data and the log for a look. */
+export async function withVictim(work: (victim: Victim, place: Place) => Promise<void>): Promise<void> {
+  const place = await newPlace();
+  const victim: Victim = { program: startProgram(place.env, place.logFile), outages: [], kills: {} };
+  try {
+    await victim.program.open();
+    await ready(place.base);
+    await work(victim, place);
+  } finally {
+    victim.program.signal("SIGKILL");
+    await victim.program.exited;
+    killPostgres(place.dataDir);
+    if (process.env["CHAOS_KEEP"]) say(`kept: ${place.folder}`);
+    else rmSync(place.folder, { recursive: true, force: true });
+  }
+}
 
 /** Kills `count` times at moments nobody chose, some of them while it starts, and starts again on the same data each time. */
 export async function killAgainAndAgain(victim: Victim, place: Place, count: number, dice: Dice): Promise<void> {

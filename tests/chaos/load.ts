@@ -28,6 +28,9 @@ type Plan = "pay" | "decline" | "forget" | "pay and cancel at once" | "pay at th
 const PLANS: Plan[] = ["pay", "pay", "pay", "pay", "decline", "decline", "forget", "forget"];
 PLANS.push("pay and cancel at once", "pay at the last moment");
 
+/** The 24 hours of an order in 36 seconds: longer than the lease that a killed effect leaves behind. A hold's thirty seconds do not shrink. */
+export const TIME_SCALE = 2_400;
+const ORDER_LIFE_MS = 86_400_000 / TIME_SCALE;
 const PAUSE_MS_MIN = 40;
 const PAUSE_MS_MAX = 160;
 const LIVES_AT_ONCE_MAX = 80;
@@ -39,8 +42,8 @@ const LAST_MOMENT_MS = 400;
 const REST = "/v1/orders";
 const CONNECT = "/bodega.order.v1.OrderService/PlaceOrder";
 
-/** Customers who order all the time, each order with a key of its own. An unpaid order lives `orderLifeMs` of real time. */
-export function startLoad(client: Client, shop: Shop, dice: Dice, orderLifeMs: number): Load {
+/** Customers who order all the time, each order with a key of its own. */
+export function startLoad(client: Client, shop: Shop, dice: Dice): Load {
   const acknowledged: Acknowledgement[] = [];
   const restocked = new Map<string, number>();
   const lives = new Set<Promise<void>>();
@@ -59,7 +62,7 @@ export function startLoad(client: Client, shop: Shop, dice: Dice, orderLifeMs: n
 
   async function run() {
     for (let count = 1; !stopping; count++) {
-      if (lives.size < LIVES_AT_ONCE_MAX) begin(live(client, draw(shop, dice, orderLifeMs), acknowledged));
+      if (lives.size < LIVES_AT_ONCE_MAX) begin(live(client, draw(shop, dice), acknowledged));
       if (count % RESTOCK_EVERY === 0) begin(restock(client, shop, `restock-${count}`, restocked));
       await Bun.sleep(dice.between(PAUSE_MS_MIN, PAUSE_MS_MAX));
     }
@@ -91,7 +94,7 @@ interface Wish {
 }
 
 /** All chance of one order is spent here, so that a seed gives the same orders whatever the answers are. */
-function draw({ customers, products }: Shop, dice: Dice, orderLifeMs: number): Wish {
+function draw({ customers, products }: Shop, dice: Dice): Wish {
   const plenty = products.filter((product) => !product.scarce);
   const wanted = new Set([dice.pick(plenty), dice.chance(0.15) ? dice.pick(products) : dice.pick(plenty)]);
   return {
@@ -102,7 +105,7 @@ function draw({ customers, products }: Shop, dice: Dice, orderLifeMs: number): W
     twins: dice.chance(0.3),
     again: dice.chance(0.2),
     plan: dice.pick(PLANS),
-    lastMomentMs: orderLifeMs + dice.between(-LAST_MOMENT_MS, LAST_MOMENT_MS),
+    lastMomentMs: ORDER_LIFE_MS + dice.between(-LAST_MOMENT_MS, LAST_MOMENT_MS),
   };
 }
 

@@ -88,10 +88,15 @@ export async function waiting(client: Client, adminToken: string, { broker }: Da
   const { backlogs } = await must(client.ask(GetBacklogResponseSchema, call));
   const kept = backlogs.reduce((sum, each) => sum + each.outbox + each.jobsDue + each.jobsScheduled, 0n);
   if (!broker) return Number(kept);
+  return Number(kept) + (await carriedBy(broker));
+}
+
+/** Facts and jobs that the embedded broker has still to deliver. */
+export async function carriedBy(broker: Sql): Promise<number> {
   const [carried] = await broker<{ count: bigint }[]>`
     select (select count(*) from queued)
       + (select count(*) from fact_offsets o join facts f on f.position > o.position and f.topic = any(o.topics)) as count`;
-  return Number(kept + (carried?.count ?? 0n));
+  return Number(carried?.count ?? 0n);
 }
 
 export async function readState(

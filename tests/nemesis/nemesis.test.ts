@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 import { BASE_PORT } from "../../scripts/servers/ports.ts";
 import { absent } from "../absent.ts";
+import { SEED } from "../chaos/dice.ts";
 import { KINDS, runNemesis } from "./nemesis.ts";
 
-const SEED = Number(process.env["CHAOS_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
 const TEST_MS_MAX = 900_000;
 
 const BECAUSE = absent(KINDS);

@@ -1,14 +1,14 @@
 // Real servers, every service in a process of its own, customers who order all the time, and faults at random: then the books.
-import { databaseAt } from "../../packages/database/url.ts";
 import type { KindName } from "../../scripts/servers/ports.ts";
 import { startServers } from "../../scripts/servers/start-servers.ts";
 import { fetchMissing } from "../absent.ts";
-import { createProcesses, type Processes } from "../apart/processes.ts";
+import { createProcesses } from "../apart/processes.ts";
 import { type Books, closeBooks, report, say, tell } from "../chaos/books.ts";
 import { createClient } from "../chaos/client.ts";
 import { createDice } from "../chaos/dice.ts";
-import { startLoad } from "../chaos/load.ts";
-import { ADMIN, openShop } from "../chaos/shop.ts";
+import { startLoad, TIME_SCALE } from "../chaos/load.ts";
+import { openShop } from "../chaos/shop.ts";
+import { databaseOf } from "../databases.ts";
 import { startTcpProxy, type TcpProxy } from "../tcp-proxy.ts";
 import { faultsOf, strike } from "./faults.ts";
 
@@ -22,9 +22,6 @@ export interface Options {
   basePort: number;
 }
 
-/** The 24 hours of an order in 36 seconds. */
-const TIME_SCALE = 2_400;
-const DAY_MS = 86_400_000;
 const CUSTOMERS = 4;
 export const KINDS: KindName[] = ["postgres", "redis", "rabbitmq", "kafka"];
 
@@ -44,19 +41,16 @@ export async function runNemesis({ seed, size, until, basePort }: Options): Prom
     const processes = await createProcesses({
       ...servers.env,
       DATABASE_URL: target.href,
-      ADMIN_PASSWORD: ADMIN.password,
-      RATE_LIMITS: "off",
-      TIME_SCALE: String(TIME_SCALE),
       TIME_SCALE_SINCE: since.toISOString(),
     });
     closers.push(processes.close);
     // Mails go out by SMTP, to the catcher.
     const toMail = await wayTo({ hostname: "127.0.0.1", port: processes.smtpPort }, closers);
     processes.env["SMTP_URL"] = `smtp://127.0.0.1:${toMail.port}`;
-    await startAll(processes);
+    await processes.startAll();
     const client = createClient(processes.url, createDice(seed + 1));
     const shop = await openShop(client, processes.mailUrl, CUSTOMERS);
-    const load = startLoad(client, shop, createDice(seed + 2), DAY_MS / TIME_SCALE);
+    const load = startLoad(client, shop, createDice(seed + 2));
     const faults = faultsOf({ processes, servers, ways: { "postgres-1": toPrimary, smtp: toMail } });
     const { outages, counts } = await strike(
       faults,
@@ -67,7 +61,7 @@ export async function runNemesis({ seed, size, until, basePort }: Options): Prom
     await load.stop();
     const time = { real: since.getTime(), business: since.getTime(), scale: TIME_SCALE };
     const books = await closeBooks({ client, shop, load, outages, time }, (service) =>
-      service === "broker" && servers.env["RABBITMQ_URL"] ? undefined : ownDatabase(primary, service),
+      service === "broker" && servers.env["RABBITMQ_URL"] ? undefined : databaseOf(service, primary),
     );
     tell(books, client, counts, outages);
     report(books);
@@ -77,19 +71,8 @@ export async function runNemesis({ seed, size, until, basePort }: Options): Prom
   }
 }
 
-/** As an operator may open it. */
-function ownDatabase(primary: string, service: string): string {
-  return databaseAt(primary, `bodega_${service}`, "postgres", decodeURIComponent(new URL(primary).password));
-}
-
 async function wayTo(target: Parameters<typeof startTcpProxy>[0], closers: (() => unknown)[]): Promise<TcpProxy> {
   const proxy = await startTcpProxy(target);
   closers.push(proxy.end);
   return proxy;
-}
-
-async function startAll(processes: Processes): Promise<void> {
-  const names = [...processes.services, "gateway"];
-  for (const name of names) processes.start(name);
-  await Promise.all(names.map((name) => processes.open(name)));
 }
