@@ -43,6 +43,8 @@ export interface PlatformOptions {
   /** The passwords of the services' roles follow from it, and the key that services sign their tokens with: all processes share it. */
   secret: string;
   relay: RelayKind;
+  /** How often to look for what other processes have written; left out, often. */
+  pollMs?: number;
   clock: Clock;
   /** Tokens, codes and sessions live in real time, whatever the scale of business time. */
   securityClock: Clock;
@@ -70,7 +72,7 @@ export interface Platform {
 const BROKER = "broker";
 
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const { clock, securityClock, random, log, metrics, relay } = options;
+  const { clock, securityClock, random, log, metrics, relay, pollMs } = options;
   const urlOf = await databases(options);
   const replicasOf = (service: string, { sql }: Database) => {
     const { replicaUrls = [], databaseUrls = {}, secret } = options;
@@ -82,8 +84,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const brokerLog = log.with({ service: BROKER });
   const broker = needsBroker(options) ? open(BROKER) : undefined;
   if (broker) await migrate(broker, new URL("../packages/events/migrations/", import.meta.url));
-  const events = options.events ?? createEmbeddedEvents(there(broker), brokerLog, clock.now);
-  const jobs = options.jobs ?? createEmbeddedJobs(there(broker), brokerLog);
+  const events = options.events ?? createEmbeddedEvents(there(broker), brokerLog, clock.now, pollMs);
+  const jobs = options.jobs ?? createEmbeddedJobs(there(broker), brokerLog, pollMs);
   const locks = options.locks ?? createEmbeddedLocks(() => performance.now(), random.id);
 
   const transports = new Map<string, Transport>();
@@ -109,6 +111,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         ...replicasOf(name, database),
         databaseUrl: urlOf(name),
         relay,
+        ...(pollMs && { pollMs }),
         events,
         jobs,
         locks,

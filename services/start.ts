@@ -98,6 +98,9 @@ function foundation(settings: Settings, anchor: Anchor, log: Log, stops: Stops) 
 
 type Foundation = ReturnType<typeof foundation>;
 
+/** Nobody else writes into a private database, and who writes in this process rings. */
+const PRIVATE_POLL_MS = 1_000;
+
 async function platformOn(
   base: Foundation,
   where: Pick<PlatformOptions, "services" | "databaseUrl" | "secret" | "elsewhere">,
@@ -110,6 +113,7 @@ async function platformOn(
     replicaUrls,
     databasePrefix: "bodega",
     relay,
+    ...(!databaseUrl && { pollMs: PRIVATE_POLL_MS }),
     securityClock: systemClock(),
     ...eventsOn(base),
     ...(await jobsOn(base)),

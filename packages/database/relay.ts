@@ -24,12 +24,13 @@ const RETRY_MS = 500;
 /** Any number that no other advisory lock of the platform uses. */
 export const RELAY_LOCK = 7_202;
 
-export function startPollRelay(database: Database, publish: Publish, log: Log): Relay {
+/** `pollMs`: how often to look for what other processes have committed. */
+export function startPollRelay(database: Database, publish: Publish, log: Log, pollMs = POLL_MS): Relay {
   const bell = createBell();
   const running = lead(database, RELAY_LOCK, bell, log, async (alive) => {
     while (alive()) {
       const rows = await publishOldest(database, publish);
-      if (rows < BATCH_ROWS_MAX) await rungOrFilled(database, bell, alive);
+      if (rows < BATCH_ROWS_MAX) await rungOrFilled(database, bell, pollMs, alive);
     }
   });
   return {
@@ -55,8 +56,8 @@ function publishOldest(database: Database, publish: Publish): Promise<number> {
 }
 
 /** Nearly every poll finds nothing: it is one statement, not a transaction. */
-async function rungOrFilled(database: Database, bell: Bell, alive: () => boolean) {
-  while (!(await bell.rung(POLL_MS)) && alive()) if (await hasOutbox(database.sql)) return;
+async function rungOrFilled(database: Database, bell: Bell, pollMs: number, alive: () => boolean) {
+  while (!(await bell.rung(pollMs)) && alive()) if (await hasOutbox(database.sql)) return;
 }
 
 /**

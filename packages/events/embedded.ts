@@ -13,8 +13,8 @@ const RETENTION_MS = 7 * 86_400_000;
 const APPEND_LOCK = 7_210;
 const GROUP_LOCK_BASE = 7_300_000;
 
-/** The log of facts in a PostgreSQL database of its own: one order for all, an offset per group. */
-export function createEmbeddedEvents(database: Database, log: Log, now: () => Date): Events {
+/** The log of facts in a PostgreSQL database of its own: one order for all, an offset per group. `pollMs`: how often to look for what other processes tell. */
+export function createEmbeddedEvents(database: Database, log: Log, now: () => Date, pollMs = POLL_MS): Events {
   /** Who waits for facts of which topics. */
   const bells = new Map<Bell, string[]>();
   const subscriptions = new Set<Subscription>();
@@ -43,7 +43,7 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
       );
       registering.add(registered);
       const running = lead(database, GROUP_LOCK_BASE + hash(group), bell, log, (alive) =>
-        read(database, { group, topics, types }, handler, bell, log, alive),
+        read(database, { group, topics, types, pollMs }, handler, bell, log, alive),
       );
       const subscription = {
         async close() {
@@ -72,6 +72,7 @@ interface Interest {
   group: string;
   topics: string[];
   types: string[] | undefined;
+  pollMs: number;
 }
 
 async function read(
@@ -82,12 +83,12 @@ async function read(
   log: Log,
   alive: () => boolean,
 ) {
-  const { group, topics } = interest;
+  const { group, topics, pollMs } = interest;
   await register(database.sql, group, topics);
   for (let failures = 0; alive(); ) {
     const { upTo, facts } = await nextFacts(database.sql, interest);
     if (upTo === null) {
-      await bell.rung(POLL_MS);
+      await bell.rung(pollMs);
       continue;
     }
     try {

@@ -10,8 +10,11 @@ const POLL_MS = 200;
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 5_000;
 
-/** Queues in a PostgreSQL database of their own. A job is deleted in the transaction that waits for its handler. */
-export function createEmbeddedJobs(database: Database, log: Log): Jobs {
+/**
+ * Queues in a PostgreSQL database of their own. A job is deleted in the transaction that waits for its handler. `pollMs`: how often to look for what
+ * other processes send.
+ */
+export function createEmbeddedJobs(database: Database, log: Log, pollMs = POLL_MS): Jobs {
   const receivers = new Set<Receiver>();
   const timers = new Set<ReturnType<typeof setTimeout>>();
   const { now } = systemClock();
@@ -31,7 +34,7 @@ export function createEmbeddedJobs(database: Database, log: Log): Jobs {
     },
     receive(queue, handler, woken = () => {}) {
       const bell = createBell();
-      const running = work(database, queue, handler, bell, log);
+      const running = work(database, { queue, pollMs }, handler, bell, log);
       const receiver: Receiver = {
         queue,
         bell,
@@ -73,7 +76,13 @@ interface Receiver extends Subscription {
   woken: () => void;
 }
 
-async function work(database: Database, queue: string, handler: JobHandler, bell: Bell, log: Log) {
+interface Source {
+  queue: string;
+  pollMs: number;
+}
+
+async function work(database: Database, source: Source, handler: JobHandler, bell: Bell, log: Log) {
+  const { queue } = source;
   for (let failures = 0; !bell.closed(); ) {
     try {
       const taken = await database.transaction(async (sql) => {
@@ -82,7 +91,7 @@ async function work(database: Database, queue: string, handler: JobHandler, bell
         return rows.length;
       });
       failures = 0;
-      if (taken < BATCH_MESSAGES_MAX) await rungOrFilled(database, queue, bell);
+      if (taken < BATCH_MESSAGES_MAX) await rungOrFilled(database, source, bell);
     } catch (error) {
       failures += 1;
       if (!bell.closed()) log.error("jobs.redelivering", error, { queue, failures });
@@ -92,8 +101,8 @@ async function work(database: Database, queue: string, handler: JobHandler, bell
 }
 
 /** Nearly every poll finds nothing: it is one statement, not a transaction. */
-async function rungOrFilled(database: Database, queue: string, bell: Bell) {
-  while (!(await bell.rung(POLL_MS))) {
+async function rungOrFilled(database: Database, { queue, pollMs }: Source, bell: Bell) {
+  while (!(await bell.rung(pollMs))) {
     const [row] = await database.sql`select from queued where queue = ${queue} order by position limit 1`;
     if (row) return;
   }

@@ -39,6 +39,8 @@ export interface Ports {
   /** Copies of the database, for display reads. */
   replicas?: Replicas;
   relay: RelayKind;
+  /** How often to look for what other processes of the service have committed; left out, often. */
+  pollMs?: number;
   events: Events;
   jobs: Jobs;
   locks: Locks;
@@ -199,14 +201,18 @@ function client<S extends DescService>(ports: Ports, service: S, caller: Caller 
 
 const CALL_TIMEOUT_MS = 5_000;
 
-function startRelay({ database, databaseUrl, relay, events, metrics }: Ports, service: string, log: Log): Relay {
+function startRelay(
+  { database, databaseUrl, relay, pollMs, events, metrics }: Ports,
+  service: string,
+  log: Log,
+): Relay {
   const published = (count: number) => metrics.published.inc({ service }, count);
   const publish = async (rows: OutboxRow[]) => {
     await events.publish(rows.map((row) => factMessage(service, row)));
     published(rows.length);
   };
   if (relay === "wal") return startWalRelay(database, databaseUrl, publish, log);
-  if (relay === "poll") return startPollRelay(database, publish, log);
+  if (relay === "poll") return startPollRelay(database, publish, log, pollMs);
   const readBack: ReadBack = (topic, came) =>
     events.subscribe(`${service}.outbox.${topic}`, [topic], async (facts) => {
       const own = facts.filter(({ source }) => source === sourceOf(service));

@@ -20,6 +20,8 @@ const TURN_MS_WANTED = 500;
 const OUTGOING_ROWS_MAX = 500;
 /** Looks for jobs that other processes enqueued, and for those that fell due while nobody slept on them. */
 const POLL_MS = 1_000;
+/** Before looking again whether somebody else has done what is due. */
+const TAKEN_MS = 20;
 /** The clock is asked how far it gets in this time. */
 const SCALE_MS = 1_000;
 /** A service that could not be sent to is not tried for so long. */
@@ -117,16 +119,29 @@ function loop(app: App, turn: () => Promise<boolean>, next: () => Promise<Date |
     }
   }
 
+  /** Nearly every look finds nothing: it is one statement, not a turn. */
   async function sleepUntilDue() {
-    const due = await next();
-    asleepUntil = Math.min(due?.getTime() ?? Number.POSITIVE_INFINITY, expected);
+    for (let rung = false; !rung; ) {
+      const due = (await next())?.getTime() ?? Number.POSITIVE_INFINITY;
+      const now = app.clock.now().getTime();
+      if (expected <= now) return;
+      // This turn did not get it, so another worker has it.
+      if (due <= now) return void (await bell.rung(TAKEN_MS));
+      asleepUntil = Math.min(due, expected);
+      rung = await rungBefore(asleepUntil);
+      asleepUntil = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  /** False when it is time to look again. */
+  async function rungBefore(due: number): Promise<boolean> {
     const over = new AbortController();
     // Ends at `over` too: a ring then would be for the next sleep, and that one for the next.
     const wake = () => over.signal.aborted || bell.ring();
-    if (Number.isFinite(asleepUntil)) void app.clock.until(new Date(asleepUntil), over.signal).then(wake);
-    await bell.rung(POLL_MS);
-    asleepUntil = Number.NEGATIVE_INFINITY;
+    if (Number.isFinite(due)) void app.clock.until(new Date(due), over.signal).then(wake);
+    const rung = await bell.rung(POLL_MS);
     over.abort();
+    return rung;
   }
 
   return {
