@@ -24,6 +24,22 @@ beforeAll(async () => {
 });
 afterAll(() => system.close());
 
+test("in one process every step rings for the next: nothing waits until somebody looks", async () => {
+  const unwatched = await startSystem({ pollMs: HOUR_MS });
+  const productId = await addProduct(unwatched, { sku: "life-0" });
+  const customer = await addCustomer(unwatched);
+  const { orderId } = await place(unwatched, customer, productId, 2);
+  await unwatched.settle();
+  await pay(unwatched, customer, orderId);
+  await unwatched.settle();
+  expect(await orderNow(unwatched, orderId)).toMatchObject({
+    status: OrderStatus.PAID,
+    reservation: Reservation.COMMITTED,
+  });
+  expect(await mailsAbout(unwatched, orderId)).toEqual(["order_received", "payment_received"]);
+  await unwatched.close();
+});
+
 describe("the life of an order", () => {
   test("placed, reserved, paid, cooked, handed over, completed, with a mail at every step", async () => {
     const productId = await addProduct(system, { sku: "life-1" });

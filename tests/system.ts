@@ -52,6 +52,8 @@ export interface SystemOptions {
   /** Environment variables for the services' configuration. */
   env?: Record<string, string>;
   relay?: "wal" | "poll";
+  /** How often to look for what other processes have written. */
+  pollMs?: number;
   locks?: Locks;
   jobs?: Jobs;
   /** Another PostgreSQL than the one that all tests share, and its replicas. */
@@ -89,6 +91,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     databasePrefix,
     secret: SECRET,
     relay: options.relay ?? "poll",
+    ...(options.pollMs && { pollMs: options.pollMs }),
     ...(await realPorts(databasePrefix, log)),
     ...(options.locks && { locks: options.locks }),
     ...(options.jobs && { jobs: options.jobs }),
