@@ -15,9 +15,7 @@ const GROUP_LOCK_BASE = 7_300_000;
 
 /** The log of facts in a PostgreSQL database of its own: one order for all, an offset per group. `pollMs`: how often to look for what other processes tell. */
 export function createEmbeddedEvents(database: Database, log: Log, now: () => Date, pollMs = POLL_MS): Events {
-  /** Who waits for facts of which topics. */
-  const bells = new Map<Bell, string[]>();
-  const subscriptions = new Set<Subscription>();
+  const listeners = new Set<Listener>();
   const registering = new Set<Promise<void>>();
   let prunedAt = 0;
 
@@ -31,12 +29,11 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
     async publish(messages) {
       await append(database.sql, messages, now());
       const told = new Set(messages.map(({ topic }) => topic));
-      for (const [bell, topics] of bells) if (topics.some((topic) => told.has(topic))) bell.ring();
+      for (const { topics, bell } of listeners) if (topics.some((topic) => told.has(topic))) bell.ring();
       await prune();
     },
     subscribe(group, topics, handler, types) {
       const bell = createBell();
-      bells.set(bell, topics);
       // Known from the first moment on, so that what is published now counts as undelivered to this group.
       const registered = register(database.sql, group, topics).catch((error: unknown) =>
         log.error("events.unregistered", error, { group }),
@@ -45,16 +42,17 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
       const running = lead(database, GROUP_LOCK_BASE + hash(group), bell, log, (alive) =>
         read(database, { group, topics, types, pollMs }, handler, bell, log, alive),
       );
-      const subscription = {
+      const listener: Listener = {
+        topics,
+        bell,
         async close() {
-          bells.delete(bell);
-          subscriptions.delete(subscription);
+          listeners.delete(listener);
           bell.close();
           await running;
         },
       };
-      subscriptions.add(subscription);
-      return subscription;
+      listeners.add(listener);
+      return listener;
     },
     async undelivered() {
       await Promise.all(registering);
@@ -63,9 +61,14 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
       return Number(row?.count ?? 0);
     },
     async close() {
-      await Promise.all([...subscriptions].map((subscription) => subscription.close()));
+      await Promise.all([...listeners].map((listener) => listener.close()));
     },
   };
+}
+
+interface Listener extends Subscription {
+  topics: string[];
+  bell: Bell;
 }
 
 interface Interest {
