@@ -1,8 +1,9 @@
 // What the platform consists of, read from the definitions it runs by.
-import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
+import { type AnyDesc, type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
 import * as facts from "../packages/api/facts.ts";
 import { OpsService } from "../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import { Access, AccessSchema, access } from "../packages/api/gen/bodega/type/v1/access_pb.ts";
+import { COMMENTS } from "../packages/api/gen/comments.ts";
 import { http } from "../packages/api/gen/google/api/annotations_pb.ts";
 import type { HttpRule } from "../packages/api/gen/google/api/http_pb.ts";
 import * as jobs from "../packages/api/jobs.ts";
@@ -20,7 +21,6 @@ import { ownFiles } from "./tree.ts";
 export async function referencePage(): Promise<string> {
   const services = await loadServices(SERVICE_NAMES, {});
   const files = await ownFiles();
-  const says = commentsOf(files);
   return `# Reference
 
 ## RPCs
@@ -28,19 +28,19 @@ export async function referencePage(): Promise<string> {
 Connect, gRPC-Web and REST on \`PORT\`, native gRPC on \`GRPC_PORT\`. Who: *anyone* needs no token, *signed in* any token, *owner* sees
 what is theirs (admins see all). \`/openapi.json\` has the shapes.
 
-${rpcTables(services, says)}
+${rpcTables(services)}
 
 ## Facts
 
 What happened, told to whoever listens, in order per key. The first word is the topic.
 
-${factTable(services, files, says)}
+${factTable(services, files)}
 
 ## Jobs
 
 What is to be done, by one service, now or at a time. An *effect* calls the outside world, under the job's id as idempotency key.
 
-${jobTable(services, files, says)}
+${jobTable(services, files)}
 
 ## States
 
@@ -48,7 +48,7 @@ ${states()}
 `;
 }
 
-function rpcTables(services: Service[], says: Map<string, string>): string {
+function rpcTables(services: Service[]): string {
   const all: DescService[] = [...services.flatMap(({ answers }) => answers.map(({ service }) => service)), OpsService];
   return all
     .map(({ name, methods }) =>
@@ -56,12 +56,7 @@ function rpcTables(services: Service[], says: Map<string, string>): string {
         `### ${name}\n`,
         table(
           ["RPC", "who", "REST", "what"],
-          methods.map((method) => [
-            method.name,
-            whoOf(method),
-            restOf(method),
-            says.get(`rpc ${name}.${method.name}`) ?? "",
-          ]),
+          methods.map((method) => [method.name, whoOf(method), restOf(method), says(method)]),
         ),
       ].join("\n"),
     )
@@ -86,7 +81,7 @@ function pathOf({ pattern }: HttpRule): string {
   return `\`${pattern.case.toUpperCase()} ${pattern.value}\``;
 }
 
-function factTable(services: Service[], files: File[], says: Map<string, string>): string {
+function factTable(services: Service[], files: File[]): string {
   const rows = Object.entries(facts).map(([name, fact]: [string, Fact]) => {
     const heard = services
       .filter(({ hears }) => hears.some((each) => each.fact === fact))
@@ -94,17 +89,12 @@ function factTable(services: Service[], files: File[], says: Map<string, string>
     const tellers = usersOf(name, "packages/api/facts.ts", files).filter((service) => !heard.includes(service));
     if (tellers.length !== 1)
       throw new Error(`${fact.type} is told by ${tellers.join(", ") || "nobody"}: expected one service`);
-    return [
-      `\`${fact.type}\``,
-      tellers.join(),
-      heard.join(", ") || "nobody yet",
-      says.get(`message ${fact.schema.typeName}`) ?? "",
-    ];
+    return [`\`${fact.type}\``, tellers.join(), heard.join(", ") || "nobody yet", says(fact.schema)];
   });
   return table(["fact", "told by", "heard by", "what"], rows);
 }
 
-function jobTable(services: Service[], files: File[], says: Map<string, string>): string {
+function jobTable(services: Service[], files: File[]): string {
   const names = new Map(Object.entries(jobs).map(([name, job]: [string, Job]) => [job.type, name]));
   const rows = services.flatMap((service) =>
     service.does.map((work) => {
@@ -118,7 +108,7 @@ function jobTable(services: Service[], files: File[], says: Map<string, string>)
         kind,
         askers.join(", ") || "nobody",
         service.name,
-        name ? (says.get(`message ${job.schema.typeName}`) ?? "") : "inside its service",
+        name ? says(job.schema) : "inside its service",
       ];
     }),
   );
@@ -139,24 +129,10 @@ function usersOf(name: string, module: string, files: File[]): string[] {
   return [...new Set(users.map(({ path }) => path.split("/")[1] ?? ""))];
 }
 
-/** What the protos say of their RPCs and messages: comments do not reach the descriptors. */
-export function commentsOf(files: File[]): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const { path, text } of files.filter((file) => file.path.startsWith("proto/bodega/"))) {
-    const packageName = /^package ([\w.]+);/m.exec(text)?.[1];
-    const service = /^service (\w+)/m.exec(text)?.[1];
-    if (!packageName) throw new Error(`${path} has no package`);
-    for (const [, comment = "", kind, name] of text.matchAll(/((?:^[ \t]*\/\/.*\n)+)[ \t]*(rpc|message) (\w+)/gm)) {
-      const words = comment
-        .replace(/^[ \t]*\/\/ ?/gm, "")
-        .trim()
-        .replaceAll("\n", " ");
-      // "Fact order.paid: …" names what the table names already.
-      const said = words.replace(/^(?:Fact|Job) [\w.-]+?(?:: |\.$)/, "");
-      found.set(kind === "rpc" ? `rpc ${service}.${name}` : `message ${packageName}.${name}`, said);
-    }
-  }
-  return found;
+/** The first sentence of what the proto says of it. "Fact order.paid: …" names what the table names already. */
+function says(part: AnyDesc): string {
+  const [sentence = ""] = /^.*?\.(?= |$)/.exec(COMMENTS[String(part)] ?? "") ?? [];
+  return sentence.replace(/^(?:Fact|Job) [\w.-]+?(?:: |\.$)/, "");
 }
 
 function states(): string {

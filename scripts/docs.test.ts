@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { docsAreCurrent } from "./docs.ts";
 import { differences, namesIn } from "./docs-configuration.ts";
-import { commentsOf } from "./docs-reference.ts";
 import { ROOT } from "./tree.ts";
 
 test("a page that says something else than the code is named, and so is one that is gone", async () => {
@@ -31,25 +30,4 @@ test("a variable that nobody explains is found, and so is one that nobody reads"
     "NEW_ONE is read, but scripts/docs-configuration.ts does not explain it",
     "OLD_ONE is explained in scripts/docs-configuration.ts, but nothing reads it",
   ]);
-});
-
-test("what the protos say of an RPC or a message is found above it, over several lines", () => {
-  const text = [
-    "package bodega.a.v1;",
-    "service AService {",
-    "  // Does one thing.",
-    "  // And says so.",
-    "  rpc DoOne(DoOneRequest) returns (DoOneResponse) {}",
-    "  rpc DoTwo(DoTwoRequest) returns (DoTwoResponse) {}",
-    "}",
-    "// Fact a.happened: in the end.",
-    "message AHappened {}",
-    "// Fact a.ended.",
-    "message AEnded {}",
-  ];
-  expect(Object.fromEntries(commentsOf([{ path: "proto/bodega/a/v1/a.proto", text: text.join("\n") }]))).toEqual({
-    "rpc AService.DoOne": "Does one thing. And says so.",
-    "message bodega.a.v1.AHappened": "in the end.",
-    "message bodega.a.v1.AEnded": "",
-  });
 });
