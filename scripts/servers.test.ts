@@ -1,9 +1,10 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RedisClient } from "bun";
+import { testUnless } from "../tests/test-unless.ts";
 import { config as haproxyConfig } from "./servers/haproxy.ts";
 import { advice, aptScript, notInstalled } from "./servers/install.ts";
 import { config as kafkaConfig } from "./servers/kafka.ts";
@@ -17,10 +18,10 @@ import { config as redisConfig } from "./servers/redis.ts";
 import { allKept, keep, nameOf, type Server } from "./servers/server.ts";
 import { startServers } from "./servers/start-servers.ts";
 
+setDefaultTimeout(30_000);
 const PRIVATE_POSTGRES_PORTS_FROM = 20_000;
 /** Ten copies of this test side by side do not meet. */
 const TEST_PORTS = 18_000 + (process.pid % 10) * 100;
-const NO_REDIS = notInstalled(["redis"]);
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -212,10 +213,7 @@ describe("processes", () => {
 });
 
 describe("a real Redis", () => {
-  function withRedis(title: string, work: () => Promise<void>): void {
-    if (NO_REDIS) test.skip(`${title} (${NO_REDIS})`, work);
-    else test(title, work, 30_000);
-  }
+  const withRedis = testUnless(notInstalled(["redis"]));
 
   async function redisIn(dataDir: string) {
     const servers = await startServers(["redis"], { size: 1, dataDir, basePort: TEST_PORTS });

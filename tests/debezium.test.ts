@@ -1,5 +1,5 @@
 // Debezium as the third way out of the outbox, on real servers: it says what our relay says, and loses nothing when it dies.
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { randomUUID } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import { StockChanged, StockReserved } from "../packages/api/facts.ts";
@@ -10,6 +10,7 @@ import { contextFrom, withContext } from "../packages/telemetry/context.ts";
 import { until } from "../scripts/servers/until.ts";
 import { countDeliveries, differences, type Lying } from "./debezium-compare.ts";
 import { type DebeziumServers, NO_DEBEZIUM, type Running, startDebezium } from "./debezium-servers.ts";
+import { testUnless } from "./test-unless.ts";
 
 setDefaultTimeout(300_000);
 
@@ -26,10 +27,7 @@ let service: Running;
 let log: Lying[];
 const loads: { stop(): Promise<void> }[] = [];
 
-function withDebezium(title: string, work: () => Promise<void>): void {
-  if (NO_DEBEZIUM) test.skip(`${title} (${NO_DEBEZIUM})`, work);
-  else test(title, work);
-}
+const withDebezium = testUnless(NO_DEBEZIUM);
 
 beforeAll(async () => {
   if (!NO_DEBEZIUM) debezium = await startDebezium();

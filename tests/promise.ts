@@ -1,4 +1,4 @@
-import { test } from "bun:test";
+import { testUnless } from "./test-unless.ts";
 
 /** Why an adapter cannot keep a promise, or be asked to here: by the promise's title, or for all of them. */
 export type Skip = Record<string, string> | string | undefined;
@@ -7,7 +7,6 @@ export type Skip = Record<string, string> | string | undefined;
 export function promisesOf(port: string, adapter: string, skip: Skip = {}) {
   return (title: string, check: () => Promise<void>): void => {
     const reason = typeof skip === "string" ? skip : skip[title];
-    if (reason) test.skip(`${port} × ${adapter}: ${title} (${reason})`, check);
-    else test(`${port} × ${adapter}: ${title}`, check);
+    testUnless(reason)(`${port} × ${adapter}: ${title}`, check);
   };
 }

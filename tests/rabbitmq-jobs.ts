@@ -9,18 +9,31 @@ import { createLog, type Line } from "../packages/telemetry/log.ts";
 /** Long enough for the broker to begin, and no more: nothing is killed while a queue is young. */
 const SETTLE_MS = 50;
 
-export interface Opened {
-  jobs: Jobs;
-  lines: Line[];
-}
+const opened: Jobs[] = [];
 
-export async function openJobs(url: string, options: { settleMs?: number; delay?: Delay } = {}): Promise<Opened> {
+/** Open until `closeJobs` at the latest. */
+export async function openJobs(url: string, options: { settleMs?: number; delay?: Delay } = {}) {
   const lines: Line[] = [];
   const settings = readRabbitmqUrl({ RABBITMQ_URL: url });
   if (!settings) throw new Error("expected a URL");
   const log = createLog((line) => lines.push(line));
   const nowMs = () => performance.now();
-  return { jobs: await createRabbitmqJobs({ ...settings, log, nowMs, settleMs: SETTLE_MS, ...options }), lines };
+  const jobs = await createRabbitmqJobs({ ...settings, log, nowMs, settleMs: SETTLE_MS, ...options });
+  opened.push(jobs);
+  return { jobs, lines };
+}
+
+export async function closeJobs(): Promise<void> {
+  await Promise.all(opened.splice(0).map((jobs) => jobs.close()));
+}
+
+/** What comes. */
+export function collect(jobs: Jobs, queue: string): JobMessage[] {
+  const got: JobMessage[] = [];
+  jobs.receive(queue, async (batch) => {
+    got.push(...batch);
+  });
+  return got;
 }
 
 export function message(id: string = randomUUID()): JobMessage {

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { OrderStatus } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { SETTLE_MS } from "../packages/jobs/rabbitmq-queues.ts";
 import { addCustomer, addProduct, mailsAbout, orderNow, pay, place } from "./customers.ts";
 import { NO_RABBITMQ, type RabbitServer, startRabbit } from "./rabbitmq.ts";
 import { openJobs } from "./rabbitmq-jobs.ts";
 import { type System, startSystem } from "./system.ts";
+import { testUnless } from "./test-unless.ts";
 
 setDefaultTimeout(120_000);
 const HOUR_MS = 3_600_000;
@@ -22,7 +23,8 @@ afterAll(async () => {
   await server?.end();
 });
 
-const story = async () => {
+const title = "jobs carried by RabbitMQ, which is killed while they fall due: every mail goes out, and once";
+testUnless(NO_RABBITMQ)(title, async () => {
   const productId = await addProduct(system, { sku: "carried", stock: 1_000, prepared: false });
   const customer = await addCustomer(system);
   const orders = await Promise.all(Array.from({ length: ORDERS }, () => place(system, customer, productId)));
@@ -46,8 +48,4 @@ const story = async () => {
     expect((await orderNow(system, orderId)).status).toBe(OrderStatus.CANCELLED);
     expect(await mailsAbout(system, orderId)).toEqual(["order_received", "payment_reminder", "order_cancelled"]);
   }
-};
-
-const title = "jobs carried by RabbitMQ, which is killed while they fall due: every mail goes out, and once";
-if (NO_RABBITMQ) test.skip(`${title} (${NO_RABBITMQ})`, story);
-else test(title, story);
+});

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout } from "bun:test";
 import { testPorts } from "../../tests/ports.ts";
 import { NO_RABBITMQ_CLUSTER, type RabbitCluster, startRabbitCluster } from "../../tests/rabbitmq.ts";
-import { deleteQueue, load, message, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
+import { closeJobs, collect, deleteQueue, load, message, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
 import { startTcpProxy } from "../../tests/tcp-proxy.ts";
+import { testUnless } from "../../tests/test-unless.ts";
 import { DeliverMail } from "../api/jobs.ts";
 import { eventually } from "../service/eventually.ts";
 import { runService } from "../service/runtime.ts";
@@ -12,10 +13,8 @@ import { SETTLE_MS } from "./rabbitmq-queues.ts";
 
 setDefaultTimeout(300_000);
 
-function withCluster(title: string, work: () => Promise<void>): void {
-  if (NO_RABBITMQ_CLUSTER) test.skip(`${title} (${NO_RABBITMQ_CLUSTER})`, work);
-  else test(title, work);
-}
+const withCluster = testUnless(NO_RABBITMQ_CLUSTER);
+afterEach(closeJobs);
 
 describe("three RabbitMQ behind HAProxy", () => {
   let cluster: RabbitCluster;
@@ -30,7 +29,7 @@ describe("three RabbitMQ behind HAProxy", () => {
       for (const queue of ["mail", "order"]) await deleteQueue(cluster.url, queue);
       return { jobs: (await openJobs(cluster.url)).jobs, reopen: async () => (await openJobs(cluster.url)).jobs };
     },
-    NO_RABBITMQ_CLUSTER || {},
+    NO_RABBITMQ_CLUSTER,
   );
 
   withCluster("each node killed in turn amid sending and taking, so the leader too: nothing sent is lost", async () => {
@@ -48,7 +47,6 @@ describe("three RabbitMQ behind HAProxy", () => {
     await eventually(() => under.lost() === 0);
     await eventually(async () => (await jobs.undelivered()) === 0);
     say(`${under.sent.length} sent, ${under.lost()} lost, ${under.redelivered()} came again`);
-    await jobs.close();
   });
 
   withCluster(
@@ -66,7 +64,6 @@ describe("three RabbitMQ behind HAProxy", () => {
       await under.stop();
       await eventually(() => under.lost() === 0);
       say(`${under.sent.length} sent, ${under.lost()} lost, ${under.redelivered()} came again`);
-      await jobs.close();
     },
   );
 
@@ -119,23 +116,19 @@ describe("three RabbitMQ behind HAProxy", () => {
     say(`${asked} asked, ${asked - counted.different} lost, ${counted.all - counted.different} done twice`);
     expect(counted).toEqual({ all: asked, different: asked });
     await Promise.all([asker.close(), doer.close()]);
-    await Promise.all(connections.map(({ jobs }) => jobs.close()));
   });
 
   withCluster("a node that only stands still is left: sending and taking go on with the others", async () => {
     const { hostname, port } = new URL(cluster.url);
     const proxy = await startTcpProxy({ hostname, port: Number(port) });
     const { jobs } = await openJobs(`amqp://${hostname}:${proxy.port},${cluster.url}`);
-    const got: string[] = [];
-    jobs.receive("left", async (batch) => {
-      got.push(...batch.map(({ id }) => id));
-    });
+    const got = collect(jobs, "left");
     await jobs.send("left", [message()]);
     await eventually(() => got.length === 1);
     proxy.swallow();
     const next = message();
     await eventually(async () => (await outcomeOf(jobs.send("left", [next]))) === "done");
-    await eventually(() => got.includes(next.id));
+    await eventually(() => got.some(({ id }) => id === next.id));
     await jobs.close();
     await proxy.end();
   });

@@ -1,38 +1,13 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout } from "bun:test";
 import { NO_RABBITMQ, type RabbitServer, startRabbit } from "../../tests/rabbitmq.ts";
-import { bare, load, message, type Opened, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
+import { bare, closeJobs, collect, load, message, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
+import { testUnless } from "../../tests/test-unless.ts";
 import { eventually } from "../service/eventually.ts";
-import type { Jobs } from "./jobs.ts";
 import { jobsQueue, SETTLE_MS } from "./rabbitmq-queues.ts";
 
 setDefaultTimeout(180_000);
-const opened: Jobs[] = [];
-
-function withRabbit(title: string, work: () => Promise<void>): void {
-  if (NO_RABBITMQ) test.skip(`${title} (${NO_RABBITMQ})`, work);
-  else
-    test(title, async () => {
-      try {
-        await work();
-      } finally {
-        await Promise.all(opened.splice(0).map((jobs) => jobs.close()));
-      }
-    });
-}
-
-async function open(...args: Parameters<typeof openJobs>): Promise<Opened> {
-  const one = await openJobs(...args);
-  opened.push(one.jobs);
-  return one;
-}
-
-function collect(jobs: Jobs, queue: string): string[] {
-  const got: string[] = [];
-  jobs.receive(queue, async (batch) => {
-    got.push(...batch.map(({ id }) => id));
-  });
-  return got;
-}
+const withRabbit = testUnless(NO_RABBITMQ);
+afterEach(closeJobs);
 
 describe("one RabbitMQ, killed", () => {
   let server: RabbitServer;
@@ -48,7 +23,7 @@ describe("one RabbitMQ, killed", () => {
     );
     await server.kill();
     await server.start();
-    const { jobs } = await open(server.url);
+    const { jobs } = await openJobs(server.url);
     const got = collect(jobs, "young");
     await eventually(async () => (await outcomeOf(jobs.send("young", [message()]))) === "done");
     await eventually(() => got.length === 1);
@@ -64,7 +39,7 @@ describe("one RabbitMQ, killed", () => {
       });
       await server.kill();
       await server.start();
-      const { jobs, lines } = await open(server.url);
+      const { jobs, lines } = await openJobs(server.url);
       const dead = collect(jobs, "dead");
       const alive = collect(jobs, "alive");
       const outcomes = await Promise.all(["dead", "alive"].map((queue) => outcomeOf(jobs.send(queue, [message()]))));
@@ -85,21 +60,21 @@ describe("one RabbitMQ, killed", () => {
   );
 
   withRabbit("a queue with jobs in it is never made again, whatever its mark says", async () => {
-    const { jobs } = await open(server.url);
+    const { jobs } = await openJobs(server.url);
     const kept = message();
     await jobs.send("kept", [kept]);
     await jobs.close();
     await bare(server.url, (channel) => channel.deleteExchange("bodega.settled.bodega.jobs.kept"));
-    const next = await open(server.url);
+    const next = await openJobs(server.url);
     const got = collect(next.jobs, "kept");
-    await eventually(() => got.includes(kept.id));
+    await eventually(() => got.some(({ id }) => id === kept.id));
   });
 
   withRabbit(
     "killed and started again amid sending and taking, as soon as the first job was sent: nothing sent is lost",
     async () => {
       // As the program does it, with the whole time to settle.
-      const { jobs, lines } = await open(server.url, { settleMs: SETTLE_MS });
+      const { jobs, lines } = await openJobs(server.url, { settleMs: SETTLE_MS });
       const under = load(jobs, "steady");
       for (let kills = 0; kills < 3; kills++) {
         const before = under.sent.length;

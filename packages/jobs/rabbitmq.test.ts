@@ -1,39 +1,15 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { NO_RABBITMQ, type RabbitServer, startRabbit } from "../../tests/rabbitmq.ts";
-import { bare, deleteQueue, message, type Opened, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
+import { bare, closeJobs, collect, deleteQueue, message, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
 import { startTcpProxy } from "../../tests/tcp-proxy.ts";
+import { testUnless } from "../../tests/test-unless.ts";
 import { eventually } from "../service/eventually.ts";
 import { jobsContract } from "./contract.ts";
-import type { JobMessage, Jobs } from "./jobs.ts";
+import type { JobMessage } from "./jobs.ts";
 
 setDefaultTimeout(120_000);
-const opened: Jobs[] = [];
-
-function withRabbit(title: string, work: () => Promise<void>): void {
-  if (NO_RABBITMQ) test.skip(`${title} (${NO_RABBITMQ})`, work);
-  else
-    test(title, async () => {
-      try {
-        await work();
-      } finally {
-        await Promise.all(opened.splice(0).map((jobs) => jobs.close()));
-      }
-    });
-}
-
-async function open(...args: Parameters<typeof openJobs>): Promise<Opened> {
-  const one = await openJobs(...args);
-  opened.push(one.jobs);
-  return one;
-}
-
-function collect(jobs: Jobs, queue: string) {
-  const got: JobMessage[] = [];
-  const subscription = jobs.receive(queue, async (batch) => {
-    got.push(...batch);
-  });
-  return { got, subscription };
-}
+const withRabbit = testUnless(NO_RABBITMQ);
+afterEach(closeJobs);
 
 describe("one RabbitMQ", () => {
   let server: RabbitServer;
@@ -48,11 +24,11 @@ describe("one RabbitMQ", () => {
       for (const queue of ["mail", "order"]) await deleteQueue(server.url, queue);
       return { jobs: (await openJobs(server.url)).jobs, reopen: async () => (await openJobs(server.url)).jobs };
     },
-    NO_RABBITMQ || {},
+    NO_RABBITMQ,
   );
 
   withRabbit("a job that no queue takes is not sent, and the next one makes the queue again", async () => {
-    const { jobs } = await open(server.url);
+    const { jobs } = await openJobs(server.url);
     await jobs.send("deleted", [message()]);
     await deleteQueue(server.url, "deleted");
     expect(await outcomeOf(jobs.send("deleted", [message()]))).toMatch("no queue takes jobs for deleted");
@@ -61,10 +37,10 @@ describe("one RabbitMQ", () => {
   });
 
   withRabbit("processes that come at the same moment make one queue, which works", async () => {
-    const processes = await Promise.all(Array.from({ length: 4 }, () => open(server.url)));
+    const processes = await Promise.all(Array.from({ length: 4 }, () => openJobs(server.url)));
     await Promise.all(
       Array.from({ length: 10 }, async (_, i) => {
-        const got = processes.map(({ jobs }) => collect(jobs, `crowded-${i}`).got);
+        const got = processes.map(({ jobs }) => collect(jobs, `crowded-${i}`));
         await Promise.all(processes.map(({ jobs }) => jobs.send(`crowded-${i}`, [message()])));
         await eventually(() => got.flat().length === processes.length);
       }),
@@ -72,8 +48,8 @@ describe("one RabbitMQ", () => {
   });
 
   withRabbit("a queue deleted under its worker is made again, and worked", async () => {
-    const { jobs, lines } = await open(server.url);
-    const { got } = collect(jobs, "torn");
+    const { jobs, lines } = await openJobs(server.url);
+    const got = collect(jobs, "torn");
     await jobs.send("torn", [message()]);
     await eventually(() => got.length === 1);
     await deleteQueue(server.url, "torn");
@@ -83,7 +59,7 @@ describe("one RabbitMQ", () => {
   });
 
   withRabbit("what is always refused keeps nobody back, and is there until it is taken", async () => {
-    const { jobs } = await open(server.url);
+    const { jobs } = await openJobs(server.url);
     const got: string[] = [];
     let offered = 0;
     let poisonous = true;
@@ -110,8 +86,8 @@ describe("one RabbitMQ", () => {
   withRabbit(
     "a message that is no job reaches the doer all the same, as one and in a shape its database takes",
     async () => {
-      const { jobs } = await open(server.url);
-      const { got } = collect(jobs, "foreign");
+      const { jobs } = await openJobs(server.url);
+      const got = collect(jobs, "foreign");
       await jobs.send("foreign", [message()]);
       await bare(server.url, async (channel) => {
         channel.publish("bodega.jobs", "foreign", Buffer.from("hello"));
@@ -130,7 +106,7 @@ describe("one RabbitMQ", () => {
   );
 
   withRabbit("an outage of the receiver, however long, loses nothing", async () => {
-    const { jobs } = await open(server.url);
+    const { jobs } = await openJobs(server.url);
     let out = true;
     let refused = 0;
     const got: string[] = [];
@@ -151,7 +127,7 @@ describe("one RabbitMQ", () => {
   });
 
   withRabbit("a wake-up waits in one queue after the other, until less than a second is left", async () => {
-    const { jobs } = await open(server.url);
+    const { jobs } = await openJobs(server.url);
     let wakeUps = 0;
     jobs.receive(
       "sleepy",
@@ -173,19 +149,19 @@ describe("one RabbitMQ", () => {
   withRabbit("a wrong password is told as such, and never shown", async () => {
     const url = new URL(server.url);
     url.password = "wrong-secret";
-    const told = await outcomeOf(open(url.href));
+    const told = await outcomeOf(openJobs(url.href));
     expect(told).toMatch("refuses the user and password of RABBITMQ_URL");
     expect(told).not.toContain("wrong-secret");
   });
 
   withRabbit("asked for a plugin that the broker has not, the start says so", async () => {
-    expect(await outcomeOf(open(server.url, { delay: "plugin" }))).toMatch(
+    expect(await outcomeOf(openJobs(server.url, { delay: "plugin" }))).toMatch(
       /RABBITMQ_DELAY is plugin, but .* enable its plugin rabbitmq_delayed_message_exchange/,
     );
   });
 
   withRabbit("frozen: a send is refused in time, and works when it thaws", async () => {
-    const { jobs } = await open(server.url);
+    const { jobs } = await openJobs(server.url);
     await jobs.send("frozen", [message()]);
     server.freeze();
     // Its threads stop one after the other.
@@ -197,8 +173,8 @@ describe("one RabbitMQ", () => {
   withRabbit("a way that swallows everything: refused in time, given up, and taken again when it is open", async () => {
     const { hostname, port } = new URL(server.url);
     const proxy = await startTcpProxy({ hostname, port: Number(port) });
-    const { jobs, lines } = await open(`amqp://${hostname}:${proxy.port}`);
-    const { got } = collect(jobs, "swallowed");
+    const { jobs, lines } = await openJobs(`amqp://${hostname}:${proxy.port}`);
+    const got = collect(jobs, "swallowed");
     await jobs.send("swallowed", [message()]);
     await eventually(() => got.length === 1);
     proxy.swallow();
