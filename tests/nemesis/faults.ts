@@ -26,6 +26,7 @@ export function faultsOf({ processes, servers, ways }: Cluster): Fault[] {
     processes.start(name);
     return processes.open(name);
   };
+  // A service that starts while its database is away ends: what services stand on comes after them, and is healed before.
   return [
     ...[...processes.services, "gateway"].flatMap((name): Fault[] => [
       {
@@ -82,7 +83,7 @@ export interface Struck {
 
 /**
  * Strikes one after the other, sometimes two at once, until `until` says that it is enough. No fault strikes again before all have struck, and every one is
- * healed in the end.
+ * healed in the end: the later in `faults` first, for those before may stand on it.
  */
 export async function strike(
   faults: Fault[],
@@ -105,7 +106,7 @@ export async function strike(
     tell(both.map(({ name }) => name).join(" and "));
     for (const fault of both) await fault.strike();
     await pause(ms);
-    for (const fault of both) await fault.heal();
+    for (const fault of both.toSorted((a, b) => faults.indexOf(b) - faults.indexOf(a))) await fault.heal();
     struck.outages.push({ from, to: Date.now() });
     for (const { name } of both) struck.counts[name] = (struck.counts[name] ?? 0) + 1;
     done += both.length;
