@@ -1,12 +1,12 @@
 // The auth service alone, with somebody who reads the mails and the facts.
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import { UserRegistered, UserVerified } from "../packages/api/facts.ts";
 import { AuthService } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import type { SendVerificationCode as CodeMail } from "../packages/api/gen/bodega/mail/v1/events_pb.ts";
 import { SendPasswordReset, SendVerificationCode } from "../packages/api/jobs.ts";
-import { reasonOf, retryAfterMs } from "../packages/service/errors.ts";
+import { refusal as refusalOf } from "./refusal.ts";
 import { type System, startSystem } from "./system.ts";
 
 export const PASSWORD = "three brown foxes";
@@ -78,12 +78,8 @@ export interface Refusal {
 
 /** Who a call is refused with. Fails when it is not. */
 export async function refusal(call: Promise<unknown>): Promise<Refusal> {
-  const outcome = await call.then(
-    () => "answered",
-    (error: unknown) => error,
-  );
-  if (!(outcome instanceof ConnectError)) throw new Error(`expected a refusal, found ${Bun.inspect(outcome)}`);
-  return { code: Code[outcome.code] ?? "", reason: reasonOf(outcome), retryMs: retryAfterMs(outcome) };
+  const { code, reason, retryMs } = await refusalOf(call);
+  return { code: Code[code] ?? "", reason, retryMs };
 }
 
 export const outcomes = (calls: Promise<unknown>[]) =>

@@ -1,30 +1,22 @@
 // The two-phase commit with every step of it failing.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ConnectError } from "@connectrpc/connect";
-import { OpsService } from "../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import { OrderStatus } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { eventually } from "../packages/service/eventually.ts";
 import { VERDICTS } from "../services/points/hold.ts";
 import { settle } from "../services/points/settle-hold.ts";
-import { addProduct, orderNow } from "./customers.ts";
-import { customerWith, halfDone, holdStatus, payWithPoints, pointsOf, reserved } from "./points.ts";
-import { type Broken, FAULTS, type FaultName } from "./points-faults.ts";
-import { type System, startSystem, type User } from "./system.ts";
+import { orderNow } from "./customers.ts";
+import { halfDone, holdStatus, parked, payWithPoints, pointsOf, reserved, startPoints } from "./points.ts";
+import { type Broken, DOUBT_MS_MAX, FAULTS, type FaultName, IN_DOUBT_MS, OUTAGE_MS } from "./points-faults.ts";
+import type { System, User } from "./system.ts";
 
 setDefaultTimeout(240_000);
-const IN_DOUBT_MS = 30_000;
-/** How long nothing may stay in doubt once both sides are up. */
-const DOUBT_MS_MAX = 10_000;
-const OUTAGE_MS = 300_000;
-const RICH = 10n ** 9n;
 
 let system: System;
 let burger: string;
 let ann: User;
 beforeAll(async () => {
-  system = await startSystem({ services: ["auth", "product", "stock", "order", "points", "mail", "payment"] });
-  burger = await addProduct(system, { sku: "crash-burger", stock: 5_000 });
-  ann = await customerWith(system, RICH);
+  ({ system, burger, ann } = await startPoints());
 });
 afterAll(() => system.close());
 
@@ -83,7 +75,7 @@ async function live({ faults, outageMs, persistent }: Run): Promise<string[]> {
     ...(held === 0n ? [] : [`${held} points stay held`]),
     ...(late.length > 0 ? [`a hold was in doubt until ${late[0]?.updated_at.toISOString()}`] : []),
     ...(await halfDone(system)),
-    ...(await parked()),
+    ...(await parked(system)),
   ].map((what) => `${faults.join(" + ")}, ${outageMs} ms, ${persistent ? "asked again" : "given up"}: ${what}`);
 }
 
@@ -94,13 +86,6 @@ async function untilPaid(ask: () => Promise<string>): Promise<string> {
     answer = await ask();
   }
   return answer;
-}
-
-async function parked(): Promise<string[]> {
-  const lists = await Promise.all(
-    ["order", "points"].map((service) => system.as("admin", OpsService, service).listParked({ service })),
-  );
-  return lists.flatMap((list) => list.parked.map(({ type, error }) => `${type} is parked: ${error}`));
 }
 
 // The keys of FAULTS are its fault names.
@@ -141,7 +126,7 @@ describe("the question fails while it is asked, for minutes", () => {
     // The fact comes last, and finds everything done.
     await untold.mend();
     await system.settle();
-    expect(await parked()).toEqual([]);
+    expect(await parked(system)).toEqual([]);
     expect(await halfDone(system)).toEqual([]);
   });
 
@@ -156,7 +141,7 @@ describe("the question fails while it is asked, for minutes", () => {
     strikes.set("jobs are sent twice", await twice.strikes());
     await twice.mend();
     expect(await holdStatus(system, orderId)).toBe("RELEASED");
-    expect(await parked()).toEqual([]);
+    expect(await parked(system)).toEqual([]);
     expect(await halfDone(system)).toEqual([]);
   });
 

@@ -1,45 +1,38 @@
 // Holds in doubt: coordinators that hesitate, services that are gone and come back, and the bugs that would show.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { OpsService } from "../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import { OrderStatus } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { eventually } from "../packages/service/eventually.ts";
 import { addProduct, orderNow } from "./customers.ts";
 import { startSecondInstance } from "./museum/second-instance.ts";
-import { customerWith, halfDone, holdStatus, payWithPoints, pointsOf, reserved } from "./points.ts";
-import { FAULTS, ofDecision } from "./points-faults.ts";
+import {
+  customerWith,
+  halfDone,
+  holdStatus,
+  parked,
+  payWithPoints,
+  pointsOf,
+  reserved,
+  startPoints,
+} from "./points.ts";
+import { DOUBT_MS_MAX, FAULTS, hesitating, IN_DOUBT_MS, OUTAGE_MS, ofDecision } from "./points-faults.ts";
 import { type System, startSystem, type User } from "./system.ts";
 
 setDefaultTimeout(240_000);
-const IN_DOUBT_MS = 30_000;
-/** How long nothing may stay in doubt once both sides are up. */
-const DOUBT_MS_MAX = 10_000;
-const OUTAGE_MS = 300_000;
-const RICH = 10n ** 9n;
 
 let system: System;
 let burger: string;
 let ann: User;
 beforeAll(async () => {
-  system = await startSystem({ services: ["auth", "product", "stock", "order", "points", "mail", "payment"] });
-  burger = await addProduct(system, { sku: "crash-burger", stock: 5_000 });
-  ann = await customerWith(system, RICH);
+  ({ system, burger, ann } = await startPoints());
 });
 afterAll(() => system.close());
-
-async function parked(): Promise<string[]> {
-  const lists = await Promise.all(
-    ["order", "points"].map((service) => system.as("admin", OpsService, service).listParked({ service })),
-  );
-  return lists.flatMap((list) => list.parked.map(({ type, error }) => `${type} is parked: ${error}`));
-}
 
 describe("in doubt", () => {
   test("a coordinator that takes too long cannot commit any more: its hold is free, and asking again pays", async () => {
     const orderId = await reserved(system, ann, burger);
     const before = await pointsOf(system, ann);
-    const { promise: slow, resolve: goOn } = Promise.withResolvers<void>();
-    const { mend } = ofDecision(system, (decide) => slow.then(decide));
+    const { goOn, mend } = hesitating(system);
     const paying = payWithPoints(system, ann, orderId, `late ${orderId}`).catch(ConnectError.from);
     await eventually(async () => (await pointsOf(system, ann))[1] === 450n);
     system.clock.advance(IN_DOUBT_MS);
@@ -56,8 +49,7 @@ describe("in doubt", () => {
 
   test("the planted bug: a coordinator that forgets what it answered commits a released hold, and is found out", async () => {
     const orderId = await reserved(system, ann, burger);
-    const { promise: slow, resolve: goOn } = Promise.withResolvers<void>();
-    const { mend } = ofDecision(system, (decide) => slow.then(decide));
+    const { goOn, mend } = hesitating(system);
     const paying = payWithPoints(system, ann, orderId);
     await eventually(async () => (await pointsOf(system, ann))[1] === 450n);
     system.clock.advance(IN_DOUBT_MS);
@@ -68,7 +60,7 @@ describe("in doubt", () => {
     await mend();
     await system.settle();
     expect((await halfDone(system)).join()).toContain("is RELEASED: expected COMMITTED");
-    expect((await parked()).join()).toContain("is RELEASED: told commit");
+    expect((await parked(system)).join()).toContain("is RELEASED: told commit");
     // Mended by hand, so that the other tests see their own faults only.
     await system.app("points").sql`delete from parked`;
     await system.app("order").sql`delete from decisions where order_id = ${orderId}`;
@@ -78,15 +70,16 @@ describe("in doubt", () => {
 });
 
 describe("gone and back", () => {
-  test("order goes down with holds in doubt and decisions untold; what comes up after it resolves all of them", async () => {
+  async function shopWithOrders() {
     const shop = await startSystem();
     const productId = await addProduct(shop, { sku: "gone", stock: 50 });
     const customer = await customerWith(shop, 4_500n);
-    const [paid, doubted, open] = [
-      await reserved(shop, customer, productId),
-      await reserved(shop, customer, productId),
-      await reserved(shop, customer, productId),
-    ];
+    const order = () => reserved(shop, customer, productId);
+    return { shop, customer, paid: await order(), doubted: await order(), open: await order() };
+  }
+
+  test("order goes down with holds in doubt and decisions untold; what comes up after it resolves all of them", async () => {
+    const { shop, customer, paid, doubted, open } = await shopWithOrders();
     const untold = await FAULTS["nobody is told of the decision"](shop);
     await payWithPoints(shop, customer, paid);
     const died = await FAULTS["the coordinator dies before it decides"](shop);
@@ -114,14 +107,7 @@ describe("gone and back", () => {
   });
 
   test("points goes down before the decision is told; what comes up after it commits, and asks about what nobody decided", async () => {
-    const shop = await startSystem();
-    const productId = await addProduct(shop, { sku: "gone", stock: 50 });
-    const customer = await customerWith(shop, 4_500n);
-    const [paid, doubted, open] = [
-      await reserved(shop, customer, productId),
-      await reserved(shop, customer, productId),
-      await reserved(shop, customer, productId),
-    ];
+    const { shop, customer, paid, doubted, open } = await shopWithOrders();
     const lost = await FAULTS["the answer to prepare is lost"](shop);
     await payWithPoints(shop, customer, doubted).catch(ConnectError.from);
     await lost.mend();

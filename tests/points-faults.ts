@@ -3,6 +3,12 @@ import { OrderPaid } from "../packages/api/facts.ts";
 import { DecideHold, SettleHold } from "../packages/api/jobs.ts";
 import type { System } from "./system.ts";
 
+/** After so long points asks what became of a hold. */
+export const IN_DOUBT_MS = 30_000;
+/** How long nothing may stay in doubt once both sides are up. */
+export const DOUBT_MS_MAX = 10_000;
+export const OUTAGE_MS = 300_000;
+
 /** A step of the two-phase commit that fails until it is mended. */
 export interface Broken {
   mend(): Promise<unknown>;
@@ -102,6 +108,13 @@ export function ofDecision(system: System, around: Around): Broken {
       return decide as typeof once; // What `once` answers is passed on as it is.
     }),
   );
+}
+
+/** The coordinator does not decide until it may. */
+export function hesitating(system: System): { goOn(): void; mend(): Promise<unknown> } {
+  const { promise: slow, resolve: goOn } = Promise.withResolvers<void>();
+  const { mend } = ofDecision(system, (decide) => slow.then(decide));
+  return { goOn, mend };
 }
 
 function ofJob({ platform }: System, type: string): Broken {

@@ -6,7 +6,8 @@ import { PaymentService, PaymentStatus } from "../packages/api/gen/bodega/paymen
 import { eventually } from "../packages/service/eventually.ts";
 import { addProduct, differences, mailsAbout, orderNow, place, playProvider, stockOf } from "./customers.ts";
 import { customerWith, halfDone, holdStatus, payWithPoints, pointsOf, reserved } from "./points.ts";
-import { ofDecision, ofPrepare } from "./points-faults.ts";
+import { hesitating, ofPrepare } from "./points-faults.ts";
+import { refusal } from "./refusal.ts";
 import { type System, startSystem } from "./system.ts";
 
 setDefaultTimeout(120_000);
@@ -20,15 +21,6 @@ beforeAll(async () => {
   burger = await addProduct(system, { sku: "points-burger", stock: 5_000 });
 });
 afterAll(() => system.close());
-
-async function refusal(call: Promise<unknown>) {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof ConnectError)) throw new Error(`expected a refusal, found ${String(error)}`);
-  return { code: error.code, message: error.rawMessage };
-}
 
 test("a hundred calls with one key, and a hundred with as many: paid once", async () => {
   const ann = await customerWith(system, 10_000n);
@@ -98,8 +90,7 @@ test.each([
   const ann = await customerWith(system, 450n);
   const orderId = await reserved(system, ann, burger);
   const { payment } = await system.as(ann, PaymentService).startPayment({ orderId });
-  const { promise: slow, resolve: goOn } = Promise.withResolvers<void>();
-  const { mend } = ofDecision(system, (decide) => slow.then(decide));
+  const { goOn, mend } = hesitating(system);
   const paying = payWithPoints(system, ann, orderId).catch(ConnectError.from);
   await eventually(async () => (await pointsOf(system, ann))[1] === 450n);
   await happens(payment?.paymentId ?? "");

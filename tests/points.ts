@@ -1,9 +1,10 @@
+import { OpsService } from "../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import { OrderService } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { type Hold, HoldStatusSchema, PointsService } from "../packages/api/gen/bodega/points/v1/points_pb.ts";
 import type { Sql } from "../packages/database/database.ts";
 import { compareBooks } from "../services/points/store.ts";
-import { addCustomer, place } from "./customers.ts";
-import type { System, User } from "./system.ts";
+import { addCustomer, addProduct, place } from "./customers.ts";
+import { type System, startSystem, type User } from "./system.ts";
 
 // What people do with points, and what must hold of them.
 
@@ -21,6 +22,13 @@ export async function customerWith(system: System, amount: bigint, name = "ann")
   const customer = await addCustomer(system, name);
   await grant(system, customer, amount);
   return customer;
+}
+
+/** The services that points are paid between, and a customer who can pay for everything. */
+export async function startPoints(): Promise<{ system: System; burger: string; ann: User }> {
+  const system = await startSystem({ services: ["auth", "product", "stock", "order", "points", "mail", "payment"] });
+  const burger = await addProduct(system, { sku: "crash-burger", stock: 5_000 });
+  return { system, burger, ann: await customerWith(system, 10n ** 9n) };
 }
 
 /** An order that can be paid. */
@@ -49,6 +57,14 @@ export async function holdOf(system: System, orderId: string): Promise<Hold> {
 /** What became of the order's newest hold. */
 export async function holdStatus(system: System, orderId: string): Promise<string> {
   return HoldStatusSchema.value[(await holdOf(system, orderId)).status]?.localName ?? "";
+}
+
+/** Messages that the two sides of the commit have given up: always none. */
+export async function parked(system: System): Promise<string[]> {
+  const lists = await Promise.all(
+    ["order", "points"].map((service) => system.as("admin", OpsService, service).listParked({ service })),
+  );
+  return lists.flatMap((list) => list.parked.map(({ type, error }) => `${type} is parked: ${error}`));
 }
 
 /** What is wrong with the books: always nothing. */
