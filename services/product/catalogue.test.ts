@@ -4,51 +4,20 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Product, ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import { StockChangedSchema } from "../../packages/api/gen/bodega/stock/v1/events_pb.ts";
-import { reasonOf, retryAfterMs } from "../../packages/service/errors.ts";
-import { type System, startSystem } from "../../tests/system.ts";
+import { reasonOf } from "../../packages/service/errors.ts";
+import { euros, type ProductSystem, startProduct } from "../../tests/product-system.ts";
+import { refusal } from "../../tests/refusal.ts";
 import { makeDemoProducts } from "./demo.ts";
 import { onStockChanged } from "./on-stock-changed.ts";
 import { fold } from "./product.ts";
 import { findEvents, findProduct } from "./store.ts";
 
 setDefaultTimeout(60_000);
-let system: System;
+let system: ProductSystem;
 beforeAll(async () => {
-  system = await startSystem({ services: ["product"] });
+  system = await startProduct();
 });
 afterAll(() => system.close());
-
-const admin = () => system.as("admin", ProductService);
-const anyone = () => system.as("anonymous", ProductService);
-const euros = (minorUnits: bigint) => ({ currencyCode: "EUR", minorUnits });
-
-let made = 0;
-async function make(
-  fields: Partial<{ sku: string; name: string; description: string; collections: string[]; cents: bigint }> = {},
-): Promise<Product> {
-  const sku = fields.sku ?? `SKU-${made++}`;
-  const { name = "Mug", description = "", collections = [], cents = 500n } = fields;
-  const { product } = await admin().createProduct({
-    requestId: sku,
-    sku,
-    name,
-    description,
-    collections,
-    price: euros(cents),
-    initialStock: 5,
-  });
-  if (!product) throw new Error("no product came back");
-  return product;
-}
-
-async function refusal(call: Promise<unknown>) {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof ConnectError)) throw new Error(`expected a refusal, found ${String(error)}`);
-  return { code: error.code, reason: reasonOf(error), message: error.rawMessage, retryMs: retryAfterMs(error) };
-}
 
 /** The stream and the projection must say the same at any time. */
 async function expectStreamToBeProjection(productId: string) {
@@ -67,10 +36,10 @@ test("creating a product twice under one request id makes one product and tells 
     collections: ["goods"],
     initialStock: 9,
   };
-  const answers = await Promise.all([admin().createProduct(asked), admin().createProduct(asked)]);
+  const answers = await Promise.all([system.asAdmin.createProduct(asked), system.asAdmin.createProduct(asked)]);
   expect(answers[0].product).toEqual(answers[1].product as Product);
   expect(answers[0].product).toMatchObject({ sku: "ONCE", version: 1n, available: 0, archived: false });
-  const history = await admin().getProductHistory({ productId: answers[0].product?.productId ?? "" });
+  const history = await system.asAdmin.getProductHistory({ productId: answers[0].product?.productId ?? "" });
   expect(history.events.map(({ type }) => type)).toEqual(["product.created"]);
   expect(JSON.parse(history.events[0]?.changes ?? "")).toMatchObject({
     sku: "ONCE",
@@ -79,14 +48,15 @@ test("creating a product twice under one request id makes one product and tells 
   });
   expect(history.events[0]?.actor).toBe(system.admin.userId);
   expect(history.events[0]?.traceId).toMatch(/^[0-9a-f]{32}$/);
-  expect(await refusal(admin().createProduct({ ...asked, name: "Other" }))).toMatchObject({
+  expect(await refusal(system.asAdmin.createProduct({ ...asked, name: "Other" }))).toMatchObject({
     code: Code.AlreadyExists,
     reason: "DUPLICATE_REQUEST_OTHER_BODY",
   });
 });
 
 test("a SKU is given once, also when two ask at the same moment and when its product is archived", async () => {
-  const ask = (requestId: string) => admin().createProduct({ requestId, sku: "TAKEN", name: "Cup", price: euros(1n) });
+  const ask = (requestId: string) =>
+    system.asAdmin.createProduct({ requestId, sku: "TAKEN", name: "Cup", price: euros(1n) });
   const outcomes = await Promise.allSettled([ask("a"), ask("b"), ask("c")]);
   expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   expect(await refusal(ask("d"))).toMatchObject({
@@ -94,21 +64,21 @@ test("a SKU is given once, also when two ask at the same moment and when its pro
     reason: "SKU_TAKEN",
     message: "expected a new SKU, found a product with TAKEN",
   });
-  const { products } = await anyone().listProducts({ query: "TAKEN" });
-  await admin().archiveProduct({ productId: products[0]?.productId ?? "" });
+  const { products } = await system.anyone.listProducts({ query: "TAKEN" });
+  await system.asAdmin.archiveProduct({ productId: products[0]?.productId ?? "" });
   expect(await refusal(ask("e"))).toMatchObject({ reason: "SKU_TAKEN" });
 });
 
 test("an update names the version it saw; a stale one is told what was found and not to repeat itself", async () => {
-  const { productId } = await make();
-  const { product } = await admin().updateProduct({
+  const { productId } = await system.make();
+  const { product } = await system.asAdmin.updateProduct({
     productId,
     expectedVersion: 1n,
     name: "Big mug",
     price: euros(700n),
   });
   expect(product).toMatchObject({ name: "Big mug", version: 2n, price: { minorUnits: 700n } });
-  expect(await refusal(admin().updateProduct({ productId, expectedVersion: 1n, name: "Small mug" }))).toEqual({
+  expect(await refusal(system.asAdmin.updateProduct({ productId, expectedVersion: 1n, name: "Small mug" }))).toEqual({
     code: Code.Aborted,
     reason: "STALE_VERSION",
     message: `product ${productId}: expected version 1, found 2: read it again`,
@@ -120,28 +90,34 @@ test("an update names the version it saw; a stale one is told what was found and
     collections: ["goods", "new"],
     price: { currencyCode: "USD", minorUnits: 0n },
   };
-  await admin().updateProduct({ productId, expectedVersion: 2n, ...other });
-  expect((await anyone().getProduct({ productId })).product).toMatchObject({ name: "Big mug", version: 3n, ...other });
+  await system.asAdmin.updateProduct({ productId, expectedVersion: 2n, ...other });
+  expect((await system.anyone.getProduct({ productId })).product).toMatchObject({
+    name: "Big mug",
+    version: 3n,
+    ...other,
+  });
   await expectStreamToBeProjection(productId);
 });
 
 test("of many updates to one version, one wins", async () => {
-  const { productId } = await make();
+  const { productId } = await system.make();
   const outcomes = await Promise.allSettled(
-    Array.from({ length: 8 }, (_, n) => admin().updateProduct({ productId, expectedVersion: 1n, name: `Mug ${n}` })),
+    Array.from({ length: 8 }, (_, n) =>
+      system.asAdmin.updateProduct({ productId, expectedVersion: 1n, name: `Mug ${n}` }),
+    ),
   );
   expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   const reasons = outcomes.flatMap((each) =>
     each.status === "rejected" ? [reasonOf(ConnectError.from(each.reason))] : [],
   );
   expect(new Set(reasons)).toEqual(new Set(["STALE_VERSION"]));
-  expect((await anyone().getProduct({ productId })).product?.version).toBe(2n);
+  expect((await system.anyone.getProduct({ productId })).product?.version).toBe(2n);
   await expectStreamToBeProjection(productId);
 });
 
 test("an update that changes nothing, or contradicts itself, is refused", async () => {
-  const { productId, name } = await make({ collections: ["goods"] });
-  const update = (fields: object) => admin().updateProduct({ productId, expectedVersion: 1n, ...fields });
+  const { productId, name } = await system.make({ collections: ["goods"] });
+  const update = (fields: object) => system.asAdmin.updateProduct({ productId, expectedVersion: 1n, ...fields });
   expect(await refusal(update({}))).toMatchObject({ code: Code.InvalidArgument });
   expect(await refusal(update({ name, collections: ["goods"], prepared: false }))).toMatchObject({
     code: Code.InvalidArgument,
@@ -151,27 +127,27 @@ test("an update that changes nothing, or contradicts itself, is refused", async 
   });
   expect(await refusal(update({ name: "a\0b" }))).toMatchObject({ code: Code.InvalidArgument });
   expect(
-    await refusal(admin().updateProduct({ productId: system.random.id(), expectedVersion: 1n, name })),
+    await refusal(system.asAdmin.updateProduct({ productId: system.random.id(), expectedVersion: 1n, name })),
   ).toMatchObject({ code: Code.NotFound, reason: "PRODUCT_NOT_FOUND" });
   expect((await update({ clearCollections: true })).product?.collections).toEqual([]);
 });
 
 test("an archived product is still shown, not listed, not updated; archiving again answers alike", async () => {
-  const { productId } = await make({ name: "Relic" });
-  const first = await admin().archiveProduct({ productId });
+  const { productId } = await system.make({ name: "Relic" });
+  const first = await system.asAdmin.archiveProduct({ productId });
   system.clock.advance(1_000);
-  expect(await admin().archiveProduct({ productId })).toEqual(first);
-  expect((await anyone().getProduct({ productId })).product).toMatchObject({
+  expect(await system.asAdmin.archiveProduct({ productId })).toEqual(first);
+  expect((await system.anyone.getProduct({ productId })).product).toMatchObject({
     archived: true,
     version: 2n,
     name: "Relic",
   });
-  expect((await anyone().listProducts({ query: "Relic" })).products).toEqual([]);
-  expect(await refusal(admin().updateProduct({ productId, expectedVersion: 1n, name: "New" }))).toMatchObject({
+  expect((await system.anyone.listProducts({ query: "Relic" })).products).toEqual([]);
+  expect(await refusal(system.asAdmin.updateProduct({ productId, expectedVersion: 1n, name: "New" }))).toMatchObject({
     code: Code.FailedPrecondition,
     reason: "PRODUCT_ARCHIVED",
   });
-  expect(await refusal(admin().archiveProduct({ productId: system.random.id() }))).toMatchObject({
+  expect(await refusal(system.asAdmin.archiveProduct({ productId: system.random.id() }))).toMatchObject({
     code: Code.NotFound,
   });
   await expectStreamToBeProjection(productId);
@@ -179,13 +155,14 @@ test("an archived product is still shown, not listed, not updated; archiving aga
 
 test("a product's past is what its events said by then", async () => {
   const born = system.clock.now();
-  const { productId } = await make({ name: "Draft", cents: 100n });
+  const { productId } = await system.make({ name: "Draft", cents: 100n });
   system.clock.advance(60_000);
-  await admin().updateProduct({ productId, expectedVersion: 1n, name: "Final", price: euros(200n) });
+  await system.asAdmin.updateProduct({ productId, expectedVersion: 1n, name: "Final", price: euros(200n) });
   system.clock.advance(60_000);
-  await admin().archiveProduct({ productId });
+  await system.asAdmin.archiveProduct({ productId });
   const asOf = async (ms: number) =>
-    (await admin().getProductHistory({ productId, at: timestampFromDate(new Date(born.getTime() + ms)) })).product;
+    (await system.asAdmin.getProductHistory({ productId, at: timestampFromDate(new Date(born.getTime() + ms)) }))
+      .product;
   expect(await asOf(-1)).toBeUndefined();
   expect(await asOf(0)).toMatchObject({ name: "Draft", version: 1n, price: { minorUnits: 100n } });
   expect(await asOf(59_999)).toMatchObject({ name: "Draft", version: 1n });
@@ -195,21 +172,21 @@ test("a product's past is what its events said by then", async () => {
     archived: false,
     price: { minorUnits: 200n },
   });
-  const now = await admin().getProductHistory({ productId });
-  expect(now.product).toEqual((await anyone().getProduct({ productId })).product as Product);
+  const now = await system.asAdmin.getProductHistory({ productId });
+  expect(now.product).toEqual((await system.anyone.getProduct({ productId })).product as Product);
   expect(now.events.map(({ type, version }) => [type, version])).toEqual([
     ["product.created", 1n],
     ["product.updated", 2n],
     ["product.archived", 3n],
   ]);
   expect(now.events.map(({ at }) => at && timestampDate(at).getTime() - born.getTime())).toEqual([0, 60_000, 120_000]);
-  expect((await admin().getProductHistory({ productId, at: { seconds: 1n << 60n, nanos: 0 } })).product?.version).toBe(
-    3n,
-  );
+  expect(
+    (await system.asAdmin.getProductHistory({ productId, at: { seconds: 1n << 60n, nanos: 0 } })).product?.version,
+  ).toBe(3n);
 });
 
 test("history only grows: the database refuses to change it", async () => {
-  await make();
+  await system.make();
   const { sql } = system.app("product");
   await expect(sql`update product_events set actor = 'nobody'`.execute()).rejects.toThrow(
     "product_events is append-only",
@@ -218,7 +195,7 @@ test("history only grows: the database refuses to change it", async () => {
 });
 
 test("stock's word counts by its version, however often and in whatever order it comes", async () => {
-  const { productId } = await make();
+  const { productId } = await system.make();
   const app = system.app("product");
   const hear = (...said: [version: bigint, available: number][]) =>
     app.transact((tx) =>
@@ -230,7 +207,7 @@ test("stock's word counts by its version, however often and in whatever order it
         ),
       ),
     );
-  const available = async () => (await anyone().getProduct({ productId })).product?.available;
+  const available = async () => (await system.anyone.getProduct({ productId })).product?.available;
   await hear([2n, 20], [3n, 30], [1n, 10]);
   expect(await available()).toBe(30);
   await hear([2n, 20]);
@@ -238,12 +215,12 @@ test("stock's word counts by its version, however often and in whatever order it
   expect(await available()).toBe(30);
   await hear([4n, 0]);
   expect(await available()).toBe(0);
-  expect((await anyone().getProduct({ productId })).product?.version).toBe(1n);
+  expect((await system.anyone.getProduct({ productId })).product?.version).toBe(1n);
 });
 
 test("demo products are made once: not again at a restart, not again when archived", async () => {
   const app = { ...system.app("product"), config: { demo: true } };
-  const list = async () => (await anyone().listProducts({ query: "DEMO-" })).products;
+  const list = async () => (await system.anyone.listProducts({ query: "DEMO-" })).products;
   await makeDemoProducts({ ...app, config: { demo: false } });
   expect(await list()).toEqual([]);
   await makeDemoProducts(app);
@@ -252,7 +229,7 @@ test("demo products are made once: not again at a restart, not again when archiv
   expect(new Set(first.map(({ prepared }) => prepared))).toEqual(new Set([true, false]));
   await Promise.all([makeDemoProducts(app), makeDemoProducts(app)]);
   expect(await list()).toEqual(first);
-  await admin().archiveProduct({ productId: first[0]?.productId ?? "" });
+  await system.asAdmin.archiveProduct({ productId: first[0]?.productId ?? "" });
   await makeDemoProducts(app);
   expect(await list()).toEqual(first.slice(1));
   for (const { productId } of first) await expectStreamToBeProjection(productId);
@@ -260,11 +237,11 @@ test("demo products are made once: not again at a restart, not again when archiv
 
 test("only admins change the catalogue or read its history", async () => {
   const customer = system.as(system.newCustomer(), ProductService);
-  const { productId } = await make();
+  const { productId } = await system.make();
   expect(await refusal(customer.archiveProduct({ productId }))).toMatchObject({ code: Code.PermissionDenied });
   expect(await refusal(customer.getProductHistory({ productId }))).toMatchObject({ code: Code.PermissionDenied });
-  expect(await refusal(anyone().updateProduct({ productId, expectedVersion: 1n, name: "x" }))).toMatchObject({
+  expect(await refusal(system.anyone.updateProduct({ productId, expectedVersion: 1n, name: "x" }))).toMatchObject({
     code: Code.Unauthenticated,
   });
-  expect(await refusal(anyone().getProduct({ productId: "x" }))).toMatchObject({ code: Code.InvalidArgument });
+  expect(await refusal(system.anyone.getProduct({ productId: "x" }))).toMatchObject({ code: Code.InvalidArgument });
 });
