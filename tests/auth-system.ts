@@ -3,9 +3,10 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
 import { Code } from "@connectrpc/connect";
 import { UserRegistered, UserVerified } from "../packages/api/facts.ts";
-import { AuthService } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
+import { AuthService, type LoginResponse } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import type { SendVerificationCode as CodeMail } from "../packages/api/gen/bodega/mail/v1/events_pb.ts";
 import { SendPasswordReset, SendVerificationCode } from "../packages/api/jobs.ts";
+import { ADDRESS_HEADER } from "../packages/service/rpc.ts";
 import { refusal as refusalOf } from "./refusal.ts";
 import { type System, startSystem } from "./system.ts";
 
@@ -22,6 +23,10 @@ export interface AuthSystem extends System {
   newcomer(): Promise<{ email: string; code: string }>;
   /** Registered and verified. */
   customer(): Promise<{ email: string; userId: string }>;
+  /** `from` is the address of a network. */
+  login(email: string, password?: string, from?: string): Promise<LoginResponse>;
+  /** A customer who is logged in. */
+  session(): Promise<{ email: string; userId: string } & LoginResponse>;
 }
 
 export async function startAuth(env: Record<string, string> = {}): Promise<AuthSystem> {
@@ -67,7 +72,16 @@ export async function startAuth(env: Record<string, string> = {}): Promise<AuthS
     return { email, userId: row?.user_id ?? "" };
   }
 
-  return { ...system, anyone, mails, facts, newEmail, codeFor, newcomer, customer };
+  async function login(email: string, password = PASSWORD, from = "") {
+    return anyone.login({ email, password }, { headers: { [ADDRESS_HEADER]: from } });
+  }
+
+  async function session() {
+    const known = await customer();
+    return { ...known, ...(await login(known.email)) };
+  }
+
+  return { ...system, anyone, mails, facts, newEmail, codeFor, newcomer, customer, login, session };
 }
 
 export interface Refusal {

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AuthService, Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
-import { ADDRESS_HEADER } from "../../packages/service/rpc.ts";
 import { type AuthSystem, PASSWORD, refusal, startAuth } from "../../tests/auth-system.ts";
 
 const WRONG = { code: "Unauthenticated", reason: "CREDENTIALS_INVALID", retryMs: undefined };
@@ -15,17 +14,11 @@ beforeAll(async () => {
 });
 afterAll(() => auth.close());
 
-const login = (email: string, password = PASSWORD, from = "") =>
-  auth.anyone.login({ email, password }, { headers: { [ADDRESS_HEADER]: from } });
 const refresh = (refreshToken: string) => auth.anyone.refresh({ refreshToken });
-const session = async () => {
-  const customer = await auth.customer();
-  return { ...customer, ...(await login(customer.email)) };
-};
 
 describe("logging in", () => {
   test("gives an access token of ten minutes that the platform accepts", async () => {
-    const { userId, accessToken, refreshToken, expiresAt } = await session();
+    const { userId, accessToken, refreshToken, expiresAt } = await auth.session();
     const claims = await auth.platform.verifier.verify(accessToken);
     expect(claims).toMatchObject({ userId, roles: [Role.CUSTOMER] });
     expect(Number(expiresAt?.seconds) * 1_000).toBe(auth.clock.now().getTime() + 10 * MINUTE);
@@ -37,14 +30,14 @@ describe("logging in", () => {
 
   test("finds the user whatever the case and the space around the address", async () => {
     const { email } = await auth.customer();
-    expect(await login(` ${email.toUpperCase()} `)).toHaveProperty("accessToken");
+    expect(await auth.login(` ${email.toUpperCase()} `)).toHaveProperty("accessToken");
   });
 
   test("tells nobody but the user that an address is known or not verified", async () => {
     const { email } = await auth.newcomer();
-    expect(await refusal(login(email, "not the password"))).toEqual(WRONG);
-    expect(await refusal(login(auth.newEmail()))).toEqual(WRONG);
-    expect(await refusal(login(email))).toEqual({
+    expect(await refusal(auth.login(email, "not the password"))).toEqual(WRONG);
+    expect(await refusal(auth.login(auth.newEmail()))).toEqual(WRONG);
+    expect(await refusal(auth.login(email))).toEqual({
       code: "FailedPrecondition",
       reason: "EMAIL_NOT_VERIFIED",
       retryMs: undefined,
@@ -56,7 +49,7 @@ describe("logging in", () => {
     for (const address of [email, auth.newEmail()]) {
       const guesses = [];
       for (let guess = 0; guess < 11; guess++)
-        guesses.push(await refusal(login(address, "not the password", "192.0.2.1")));
+        guesses.push(await refusal(auth.login(address, "not the password", "192.0.2.1")));
       expect(guesses.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => WRONG));
       expect(guesses[10]).toMatchObject({ code: "ResourceExhausted", reason: "TOO_MANY_ATTEMPTS" });
       expect(guesses[10]?.retryMs).toBeGreaterThan(0);
@@ -65,24 +58,24 @@ describe("logging in", () => {
 
   test("strangers who guess from everywhere are slowed down, and the user still gets in from a known network", async () => {
     const { email } = await auth.customer();
-    await login(email, PASSWORD, "2001:db8:1:2::7");
+    await auth.login(email, PASSWORD, "2001:db8:1:2::7");
     const reasons = new Set<string | undefined>();
     for (let guess = 0; guess < 32; guess++)
-      reasons.add((await refusal(login(email, "not the password", `198.51.100.${guess}`))).reason);
+      reasons.add((await refusal(auth.login(email, "not the password", `198.51.100.${guess}`))).reason);
     expect(reasons).toContain("TOO_MANY_ATTEMPTS");
-    expect(await refusal(login(email, PASSWORD, "203.0.113.9"))).toMatchObject({ reason: "TOO_MANY_ATTEMPTS" });
-    expect(await login(email, PASSWORD, "2001:db8:1:2:ffff::8")).toHaveProperty("accessToken");
+    expect(await refusal(auth.login(email, PASSWORD, "203.0.113.9"))).toMatchObject({ reason: "TOO_MANY_ATTEMPTS" });
+    expect(await auth.login(email, PASSWORD, "2001:db8:1:2:ffff::8")).toHaveProperty("accessToken");
   });
 
   test("whoever logs in rightly is not slowed down", async () => {
     const { email } = await auth.customer();
-    for (let time = 0; time < 12; time++) await login(email, PASSWORD, "192.0.2.2");
+    for (let time = 0; time < 12; time++) await auth.login(email, PASSWORD, "192.0.2.2");
   });
 });
 
 describe("refreshing", () => {
   test("gives a new pair, and so does its successor", async () => {
-    const first = await session();
+    const first = await auth.session();
     await auth.advance(MINUTE);
     const second = await refresh(first.refreshToken);
     await auth.advance(MINUTE);
@@ -93,7 +86,7 @@ describe("refreshing", () => {
   });
 
   test("a retry within ten seconds gets the same pair, byte by byte", async () => {
-    const first = await session();
+    const first = await auth.session();
     const second = await refresh(first.refreshToken);
     await auth.advance(10_000);
     const again = await refresh(first.refreshToken);
@@ -102,13 +95,13 @@ describe("refreshing", () => {
   });
 
   test("retries at once all get the same pair", async () => {
-    const first = await session();
+    const first = await auth.session();
     const answers = await Promise.all(Array.from({ length: 6 }, () => refresh(first.refreshToken)));
     expect(new Set(answers.map(({ refreshToken, accessToken }) => `${refreshToken} ${accessToken}`)).size).toBe(1);
   });
 
   test("a retry gets the same pair although the signing key was changed in between", async () => {
-    const first = await session();
+    const first = await auth.session();
     const second = await refresh(first.refreshToken);
     await auth.as("admin", AuthService).rotateSigningKey({});
     expect(await refresh(first.refreshToken)).toEqual(second);
@@ -116,7 +109,7 @@ describe("refreshing", () => {
   });
 
   test("a token used again later ends the whole family", async () => {
-    const first = await session();
+    const first = await auth.session();
     const second = await refresh(first.refreshToken);
     await auth.advance(10_001);
     expect(await refusal(refresh(first.refreshToken))).toMatchObject({
@@ -128,11 +121,11 @@ describe("refreshing", () => {
       reason: "SESSION_ENDED",
     });
     expect(await refusal(refresh(first.refreshToken))).toMatchObject({ reason: "SESSION_ENDED" });
-    await login(first.email);
+    await auth.login(first.email);
   });
 
   test("a token whose successor is used already has no grace", async () => {
-    const first = await session();
+    const first = await auth.session();
     const second = await refresh(first.refreshToken);
     const third = await refresh(second.refreshToken);
     expect(await refusal(refresh(first.refreshToken))).toMatchObject({ reason: "REFRESH_TOKEN_REUSED" });
@@ -140,8 +133,8 @@ describe("refreshing", () => {
   });
 
   test("reuse in one session leaves the user's other sessions alone", async () => {
-    const first = await session();
-    const other = await login(first.email);
+    const first = await auth.session();
+    const other = await auth.login(first.email);
     await refresh(first.refreshToken);
     await auth.advance(11_000);
     await refusal(refresh(first.refreshToken));
@@ -149,7 +142,7 @@ describe("refreshing", () => {
   });
 
   test("a session ends thirty days after its beginning, however often it is refreshed", async () => {
-    let { refreshToken } = await session();
+    let { refreshToken } = await auth.session();
     for (let day = 0; day < 29; day++) {
       await auth.advance(DAY);
       refreshToken = (await refresh(refreshToken)).refreshToken;
@@ -159,14 +152,14 @@ describe("refreshing", () => {
   });
 
   test("new roles come with the next access token", async () => {
-    const first = await session();
+    const first = await auth.session();
     await auth.as("admin", AuthService).setRoles({ userId: first.userId, roles: [Role.KITCHEN] });
     const { accessToken } = await refresh(first.refreshToken);
     expect((await auth.platform.verifier.verify(accessToken)).roles).toEqual([Role.KITCHEN]);
   });
 
   test("an access token, a made-up token and an empty one are refused", async () => {
-    const { accessToken } = await session();
+    const { accessToken } = await auth.session();
     for (const token of [accessToken.slice(0, 512), "a".repeat(43)]) {
       expect(await refusal(refresh(token))).toMatchObject({ code: "Unauthenticated", reason: "REFRESH_TOKEN_INVALID" });
     }
@@ -176,8 +169,8 @@ describe("refreshing", () => {
 
 describe("logging out", () => {
   test("ends this session, twice as well as once, and no other", async () => {
-    const first = await session();
-    const other = await login(first.email);
+    const first = await auth.session();
+    const other = await auth.login(first.email);
     const { refreshToken } = first;
     await auth.anyone.logout({ refreshToken });
     await auth.anyone.logout({ refreshToken });
@@ -187,9 +180,9 @@ describe("logging out", () => {
   });
 
   test("everywhere ends every session of the caller, and nobody else's", async () => {
-    const first = await session();
-    const other = await login(first.email);
-    const neighbour = await session();
+    const first = await auth.session();
+    const other = await auth.login(first.email);
+    const neighbour = await auth.session();
     await auth.as({ userId: first.userId, roles: [Role.CUSTOMER] }, AuthService).logoutAll({});
     for (const { refreshToken } of [first, other])
       expect(await refusal(refresh(refreshToken))).toMatchObject({ reason: "SESSION_ENDED" });

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AuthService } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { isUuid } from "../../packages/database/ids.ts";
-import { ADDRESS_HEADER } from "../../packages/service/rpc.ts";
 import { type AuthSystem, otherThan, outcomes, PASSWORD, refusal, startAuth } from "../../tests/auth-system.ts";
 
 const CODE_INVALID = { code: "InvalidArgument", reason: "CODE_INVALID", retryMs: undefined };
@@ -61,7 +60,7 @@ describe("registering", () => {
     expect(answer.userId).not.toBe(userId);
     expect(mailsTo(email)).toHaveLength(1);
     expect(auth.facts).toHaveLength(facts);
-    expect(await refusal(auth.anyone.login({ email, password: "quite another one" }))).toMatchObject({
+    expect(await refusal(auth.login(email, "quite another one"))).toMatchObject({
       reason: "CREDENTIALS_INVALID",
     });
   });
@@ -75,10 +74,10 @@ describe("registering", () => {
     await register(email, "quite another one");
     await auth.anyone.verifyEmail({ email, code: await auth.codeFor(email) });
     expect(mailsTo(email)).toHaveLength(2);
-    expect(await refusal(auth.anyone.login({ email, password: "quite another one" }))).toMatchObject({
+    expect(await refusal(auth.login(email, "quite another one"))).toMatchObject({
       reason: "CREDENTIALS_INVALID",
     });
-    expect(await auth.anyone.login({ email, password: PASSWORD })).toHaveProperty("accessToken");
+    expect(await auth.login(email)).toHaveProperty("accessToken");
   });
 
   test("many registrations of one address at once make one user and one mail", async () => {
@@ -239,9 +238,8 @@ describe("resending", () => {
 test("neither codes nor passwords nor tokens are in the log", async () => {
   const { email, code } = await auth.newcomer();
   await auth.anyone.verifyEmail({ email, code });
-  const headers = { [ADDRESS_HEADER]: "192.0.2.1" };
-  const { accessToken, refreshToken } = await auth.anyone.login({ email, password: PASSWORD }, { headers });
-  await refusal(auth.anyone.login({ email, password: "a secret that is wrong" }));
+  const { accessToken, refreshToken } = await auth.login(email, PASSWORD, "192.0.2.1");
+  await refusal(auth.login(email, "a secret that is wrong"));
   const log = JSON.stringify(auth.lines);
   for (const secret of [PASSWORD, "a secret that is wrong", accessToken, refreshToken, `"${code}"`])
     expect(log).not.toContain(secret);

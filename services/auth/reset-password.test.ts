@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type AuthSystem, otherThan, outcomes, PASSWORD, refusal, startAuth } from "../../tests/auth-system.ts";
+import { type AuthSystem, otherThan, outcomes, refusal, startAuth } from "../../tests/auth-system.ts";
 
 const WRONG = { code: "Unauthenticated", reason: "CREDENTIALS_INVALID", retryMs: undefined };
 const CODE_INVALID = { code: "InvalidArgument", reason: "CODE_INVALID", retryMs: undefined };
@@ -12,12 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => auth.close());
 
-const login = (email: string, password = PASSWORD) => auth.anyone.login({ email, password });
 const refresh = (refreshToken: string) => auth.anyone.refresh({ refreshToken });
-const session = async () => {
-  const customer = await auth.customer();
-  return { ...customer, ...(await login(customer.email)) };
-};
 
 describe("resetting a password", () => {
   const request = (email: string) => auth.anyone.requestPasswordReset({ email });
@@ -25,14 +20,14 @@ describe("resetting a password", () => {
     auth.anyone.resetPassword({ email, code, newPassword });
 
   test("sets the new one and ends every session", async () => {
-    const { email, refreshToken } = await session();
+    const { email, refreshToken } = await auth.session();
     await request(email);
     const code = await auth.codeFor(email);
     expect(auth.mails.at(-1)?.type).toBe("mail.send-password-reset");
     await reset(email, code);
     expect(await refusal(refresh(refreshToken))).toMatchObject({ reason: "SESSION_ENDED" });
-    expect(await refusal(login(email))).toEqual(WRONG);
-    expect(await login(email, "four green birds")).toHaveProperty("accessToken");
+    expect(await refusal(auth.login(email))).toEqual(WRONG);
+    expect(await auth.login(email, "four green birds")).toHaveProperty("accessToken");
     expect(await refusal(reset(email, code))).toEqual(CODE_INVALID);
   });
 
@@ -40,7 +35,7 @@ describe("resetting a password", () => {
     const { email, userId } = await auth.customer();
     await request(email);
     const code = await auth.codeFor(email);
-    const [, loggedIn] = await Promise.allSettled([reset(email, code), login(email)]);
+    const [, loggedIn] = await Promise.allSettled([reset(email, code), auth.login(email)]);
     const open = await auth.app("auth")
       .sql`select session_id from sessions where user_id = ${userId} and ended_at is null`;
     // The login may have been first: then the reset ended its session.
@@ -89,7 +84,7 @@ describe("resetting a password", () => {
     const code = await auth.codeFor(email);
     const won = await outcomes([reset(email, code, "four green birds"), reset(email, code, "five white swans")]);
     expect(won.filter(Boolean)).toHaveLength(1);
-    expect(await login(email, won[0] ? "four green birds" : "five white swans")).toHaveProperty("accessToken");
+    expect(await auth.login(email, won[0] ? "four green birds" : "five white swans")).toHaveProperty("accessToken");
   });
 
   test("refuses a common password without spending the code", async () => {
@@ -109,6 +104,6 @@ describe("resetting a password", () => {
     await reset(email, await auth.codeFor(email));
     await auth.settle();
     expect(auth.facts.at(-1)?.type).toBe("user.verified");
-    expect(await login(email, "four green birds")).toHaveProperty("accessToken");
+    expect(await auth.login(email, "four green birds")).toHaveProperty("accessToken");
   });
 });

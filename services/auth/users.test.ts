@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AuthService, Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { createVerifier } from "../../packages/service/tokens.ts";
-import { type AuthSystem, outcomes, PASSWORD, refusal, startAuth } from "../../tests/auth-system.ts";
+import { type AuthSystem, outcomes, refusal, startAuth } from "../../tests/auth-system.ts";
 import { readConfig } from "./config.ts";
 import { signingKey } from "./keys.ts";
 import { auth as authService } from "./service.ts";
@@ -135,11 +135,11 @@ describe("signing keys", () => {
 
   test("a change is heard of by every verifier before it happens, and tokens of the former key live to their end", async () => {
     const { email } = await auth.customer();
-    const before = await auth.anyone.login({ email, password: PASSWORD });
+    const before = await auth.login(email);
     const known = (await keys()).map((key) => key["kid"]);
     const { kid } = await asAdmin().rotateSigningKey({});
     expect(known).toContain(kid);
-    const after = await auth.anyone.login({ email, password: PASSWORD });
+    const after = await auth.login(email);
     expect(kidOf(after.accessToken)).toBe(kid);
     await auth.platform.verifier.verify(after.accessToken);
     await auth.advance(9 * MINUTE);
@@ -155,15 +155,15 @@ describe("signing keys", () => {
     await auth.advance(MINUTE);
     const verifier = createVerifier(async () => ({ keys: await keys() }), auth.clock);
     const first = await asAdmin().rotateSigningKey({});
-    const { accessToken } = await auth.anyone.login({ email, password: PASSWORD });
+    const { accessToken } = await auth.login(email);
     await verifier.verify(accessToken);
     const [second, third] = await Promise.all([asAdmin().rotateSigningKey({}), asAdmin().rotateSigningKey({})]);
     expect(new Set([first.kid, second.kid, third.kid]).size).toBe(3);
-    const soon = await auth.anyone.login({ email, password: PASSWORD });
+    const soon = await auth.login(email);
     expect(kidOf(soon.accessToken)).toBe(first.kid);
     await verifier.verify(soon.accessToken);
     await auth.advance(MINUTE);
-    const late = await auth.anyone.login({ email, password: PASSWORD });
+    const late = await auth.login(email);
     expect([second.kid, third.kid]).toContain(kidOf(late.accessToken));
   });
 
@@ -193,7 +193,7 @@ describe("signing keys", () => {
       expect(row?.text).not.toContain('"d"');
       expect(row?.secrets).toBe(0n);
       const { email } = await fresh.customer();
-      const before = await fresh.anyone.login({ email, password: PASSWORD });
+      const before = await fresh.login(email);
       const config = readConfig({ AUTH_SECRET: "quite another secret of that length" });
       const changed = { ...app, config };
       await expect(signingKey(changed)).rejects.toThrow("was sealed with another AUTH_SECRET");
