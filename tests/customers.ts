@@ -54,6 +54,13 @@ export async function place(
   return order;
 }
 
+/** An order that can be paid. */
+export async function reserved(system: System, customer: User, productId: string, quantity = 1): Promise<string> {
+  const { orderId } = await place(system, customer, productId, quantity);
+  await system.settle();
+  return orderId;
+}
+
 export async function orderNow(system: System, orderId: string): Promise<Order> {
   const { order } = await system.as("admin", OrderService).getOrder({ orderId });
   if (!order) throw new Error("GetOrder answered without an order");

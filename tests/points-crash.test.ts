@@ -5,8 +5,8 @@ import { OrderStatus } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { eventually } from "../packages/service/eventually.ts";
 import { VERDICTS } from "../services/points/hold.ts";
 import { settle } from "../services/points/settle-hold.ts";
-import { orderNow } from "./customers.ts";
-import { halfDone, holdStatus, parked, payWithPoints, pointsOf, reserved, startPoints } from "./points.ts";
+import { orderNow, reserved } from "./customers.ts";
+import { halfDone, holdStatus, parked, payWithPoints, pointsOf, startPoints } from "./points.ts";
 import { type Broken, DOUBT_MS_MAX, FAULTS, type FaultName, IN_DOUBT_MS, OUTAGE_MS } from "./points-faults.ts";
 import type { System, User } from "./system.ts";
 

@@ -3,18 +3,9 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OrderStatus } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { eventually } from "../packages/service/eventually.ts";
-import { addProduct, orderNow } from "./customers.ts";
+import { addProduct, orderNow, reserved } from "./customers.ts";
 import { startSecondInstance } from "./museum/second-instance.ts";
-import {
-  customerWith,
-  halfDone,
-  holdStatus,
-  parked,
-  payWithPoints,
-  pointsOf,
-  reserved,
-  startPoints,
-} from "./points.ts";
+import { customerWith, halfDone, holdStatus, parked, payWithPoints, pointsOf, startPoints } from "./points.ts";
 import { DOUBT_MS_MAX, FAULTS, hesitating, IN_DOUBT_MS, OUTAGE_MS, ofDecision } from "./points-faults.ts";
 import { type System, startSystem, type User } from "./system.ts";
 

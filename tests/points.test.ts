@@ -3,8 +3,8 @@ import { Code } from "@connectrpc/connect";
 import { CancelReason, OrderService, OrderStatus } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { PaymentService } from "../packages/api/gen/bodega/payment/v1/payment_pb.ts";
 import { PointsService } from "../packages/api/gen/bodega/points/v1/points_pb.ts";
-import { addProduct, differences, mailsAbout, orderNow, pay, place } from "./customers.ts";
-import { customerWith, grant, halfDone, holdStatus, payWithPoints, pointsOf, reserved } from "./points.ts";
+import { addProduct, differences, mailsAbout, orderNow, pay, place, reserved } from "./customers.ts";
+import { customerWith, grant, halfDone, holdStatus, payWithPoints, pointsOf } from "./points.ts";
 import { refusal } from "./refusal.ts";
 import { type System, startSystem } from "./system.ts";
 

@@ -3,7 +3,7 @@ import { OrderService } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { type Hold, HoldStatusSchema, PointsService } from "../packages/api/gen/bodega/points/v1/points_pb.ts";
 import type { Sql } from "../packages/database/database.ts";
 import { compareBooks } from "../services/points/store.ts";
-import { addCustomer, addProduct, place } from "./customers.ts";
+import { addCustomer, addProduct } from "./customers.ts";
 import { type System, startSystem, type User } from "./system.ts";
 
 // What people do with points, and what must hold of them.
@@ -29,13 +29,6 @@ export async function startPoints(): Promise<{ system: System; burger: string; a
   const system = await startSystem({ services: ["auth", "product", "stock", "order", "points", "mail", "payment"] });
   const burger = await addProduct(system, { sku: "crash-burger", stock: 5_000 });
   return { system, burger, ann: await customerWith(system, 10n ** 9n) };
-}
-
-/** An order that can be paid. */
-export async function reserved(system: System, customer: User, productId: string, quantity = 1): Promise<string> {
-  const { orderId } = await place(system, customer, productId, quantity);
-  await system.settle();
-  return orderId;
 }
 
 export function payWithPoints(system: System, customer: User, orderId: string, requestId = system.random.id()) {

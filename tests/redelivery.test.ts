@@ -5,9 +5,19 @@ import { KitchenService } from "../packages/api/gen/bodega/kitchen/v1/kitchen_pb
 import { OpsService } from "../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import { OrderService, OrderStatus } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { eventually } from "../packages/service/eventually.ts";
-import { addCustomer, addProduct, differences, mailsAbout, orderNow, pay, place, stockOf } from "./customers.ts";
+import {
+  addCustomer,
+  addProduct,
+  differences,
+  mailsAbout,
+  orderNow,
+  pay,
+  place,
+  reserved,
+  stockOf,
+} from "./customers.ts";
 import { dumpAll } from "./dump.ts";
-import { customerWith, payWithPoints, pointsOf, reserved } from "./points.ts";
+import { customerWith, payWithPoints, pointsOf } from "./points.ts";
 import { type System, startSystem } from "./system.ts";
 
 setDefaultTimeout(120_000);
@@ -44,8 +54,7 @@ describe("delivered again", () => {
     const { publish } = system.platform.events;
     system.platform.events.publish = (messages) => publish([...messages, ...messages]);
     const customer = await addCustomer(system, "twin");
-    const { orderId } = await place(system, customer, productId, 2);
-    await system.settle();
+    const orderId = await reserved(system, customer, productId, 2);
     system.platform.events.publish = publish;
     expect(await stockOf(system, productId)).toEqual({ onHand: 5, reserved: 2, available: 3 });
     expect(await mailsAbout(system, orderId)).toEqual(["order_received"]);
@@ -54,8 +63,7 @@ describe("delivered again", () => {
   test("every job that travelled between services, a second time: no second mail, no second refund", async () => {
     const customer = await addCustomer(system, "eve");
     const productId = await addProduct(system, { sku: "again" });
-    const { orderId } = await place(system, customer, productId);
-    await system.settle();
+    const orderId = await reserved(system, customer, productId);
     const sent = captureJobs();
     await system.advance(4 * HOUR_MS);
     await system.advance(20 * HOUR_MS);
@@ -74,8 +82,7 @@ describe("poison", () => {
     const customer = await addCustomer(system);
     const key = randomUUID();
     await system.platform.events.publish([message("order.created", key, Buffer.from("not protobuf at all"))]);
-    const { orderId } = await place(system, customer, productId);
-    await system.settle();
+    const orderId = await reserved(system, customer, productId);
     expect((await stockOf(system, productId)).reserved).toBe(1);
     const { parked } = await parkedOf("stock");
     expect(parked).toContainEqual(
