@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, openDatabase } from "../packages/database/database.ts";
+import { carriedBy } from "../tests/chaos/state.ts";
 
 /** A platform of its own, as a user starts it: one process, its private PostgreSQL with fsync on, everything in a folder that goes. */
 export interface Stack {
@@ -117,10 +118,7 @@ export async function settled(stack: Stack, services: string[]): Promise<number>
       if (row?.busy) return false;
     }
     if (stack.brokers) return true;
-    const [row] = await stack.database("broker").sql<{ busy: boolean }[]>`
-      select exists (select from queued) or exists (
-        select from fact_offsets o where exists (select from facts f where f.topic = any(o.topics) and f.position > o.position)) as busy`;
-    return !row?.busy;
+    return (await carriedBy(stack.database("broker").sql)) === 0;
   };
   // A fact may be between two places when one look passes: several looks in a row must find nothing.
   const calmLooks = stack.brokers ? CALM_LOOKS_OF_BROKERS : 2;

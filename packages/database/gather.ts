@@ -22,7 +22,7 @@ export function gather<T, R>(
   function pumpSoon() {
     if (pumping) return;
     pumping = true;
-    queueMicrotask(pump);
+    setImmediate(pump);
   }
 
   function pump() {

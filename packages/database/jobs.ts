@@ -120,15 +120,6 @@ export async function keep(sql: Sql, arrivals: Arrival[], dueAt: Date, failure?:
   }
 }
 
-/** The keys among `keys` whose facts must queue up behind one that waits or is parked. */
-export async function heldKeys(sql: Sql, keys: string[]): Promise<{ waiting: Set<string>; parked: Set<string> }> {
-  const rows = await sql<{ key: string; parked: boolean }[]>`
-    select key, false as parked from jobs where kind = 'fact' and key = any(${keys})
-    union select key, true from parked where kind = 'fact' and key = any(${keys})`;
-  const pick = (parked: boolean) => new Set(rows.filter((row) => row.parked === parked).map((row) => row.key));
-  return { waiting: pick(false), parked: pick(true) };
-}
-
 export interface JobsBacklog {
   due: bigint;
   oldest: Date | null;

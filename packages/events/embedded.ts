@@ -28,22 +28,22 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
   return {
     async publish(messages) {
       await append(database.sql, messages, now());
-      const told = new Set(messages.map(({ topic }) => topic));
-      for (const { topics, bell } of listeners) if (topics.some((topic) => told.has(topic))) bell.ring();
+      for (const { interest, bell } of listeners) if (messages.some((fact) => wants(interest, fact))) bell.ring();
       await prune();
     },
-    subscribe(group, topics, handler, types) {
+    subscribe(group, topics, handler, types = []) {
       const bell = createBell();
+      const interest = { group, topics, types };
       // Known from the first moment on, so that what is published now counts as undelivered to this group.
-      const registered = register(database.sql, group, topics).catch((error: unknown) =>
+      const registered = register(database.sql, interest).catch((error: unknown) =>
         log.error("events.unregistered", error, { group }),
       );
       registering.add(registered);
       const running = lead(database, GROUP_LOCK_BASE + hash(group), bell, log, (alive) =>
-        read(database, { group, topics, types, pollMs }, handler, bell, log, alive),
+        read(database, interest, handler, { bell, pollMs, log, alive }),
       );
       const listener: Listener = {
-        topics,
+        interest,
         bell,
         async close() {
           listeners.delete(listener);
@@ -56,9 +56,7 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
     },
     async undelivered() {
       await Promise.all(registering);
-      const [row] = await database.sql<{ count: bigint }[]>`
-        select count(*) as count from fact_offsets o join facts f on f.position > o.position and f.topic = any(o.topics)`;
-      return Number(row?.count ?? 0);
+      return countUndelivered(database.sql);
     },
     async close() {
       await Promise.all([...listeners].map((listener) => listener.close()));
@@ -67,63 +65,87 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
 }
 
 interface Listener extends Subscription {
-  topics: string[];
+  interest: Interest;
   bell: Bell;
 }
 
 interface Interest {
   group: string;
   topics: string[];
-  types: string[] | undefined;
+  /** Empty: all. */
+  types: string[];
+}
+
+function wants({ topics, types }: Interest, { topic, type }: FactMessage): boolean {
+  return topics.includes(topic) && (types.length === 0 || types.includes(type));
+}
+
+/** Facts that some group wants and has not handled. What nobody wants is passed over when somebody looks. */
+export async function countUndelivered(sql: Sql): Promise<number> {
+  const [row] = await sql<{ count: bigint }[]>`
+    select count(*) as count from fact_offsets o join facts f
+    on f.position > o.position and f.topic = any(o.topics) and (o.types = '{}' or f.type = any(o.types))`;
+  return Number(row?.count ?? 0);
+}
+
+interface Reading {
+  bell: Bell;
   pollMs: number;
+  log: Log;
+  alive: () => boolean;
 }
 
 async function read(
   database: Database,
   interest: Interest,
   handler: FactHandler,
-  bell: Bell,
-  log: Log,
-  alive: () => boolean,
+  { bell, pollMs, log, alive }: Reading,
 ) {
-  const { group, topics, pollMs } = interest;
-  await register(database.sql, group, topics);
-  for (let failures = 0; alive(); ) {
-    const { upTo, facts } = await nextFacts(database.sql, interest);
+  await register(database.sql, interest);
+  for (let failures = 0, handled = 0n; ; ) {
+    const { upTo, facts } = await nextFacts(database.sql, interest, handled);
+    handled = 0n;
+    if (!alive()) return;
     if (upTo === null) {
       await bell.rung(pollMs);
       continue;
     }
     try {
       if (facts.length > 0) await handler(facts);
-      await database.sql`update fact_offsets set position = ${upTo} where consumer = ${group}`;
+      handled = upTo;
       failures = 0;
     } catch (error) {
       failures += 1;
-      log.error("events.redelivering", error, { group, failures });
+      log.error("events.redelivering", error, { group: interest.group, failures });
       await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX));
     }
   }
 }
 
-async function register(sql: Sql, group: string, topics: string[]): Promise<void> {
+async function register(sql: Sql, { group, topics, types }: Interest): Promise<void> {
   await sql`
-    insert into fact_offsets (consumer, topics, position) values (${group}, ${topics}, 0)
-    on conflict (consumer) do update set topics = excluded.topics`;
+    insert into fact_offsets (consumer, topics, types, position) values (${group}, ${topics}, ${types}, 0)
+    on conflict (consumer) do update set topics = excluded.topics, types = excluded.types`;
 }
 
 interface FactRow extends Omit<FactMessage, "requestId"> {
   request_id: string;
 }
 
-/** The next facts of a group that it wants, and how far in the log they reach with those it does not; null at its end. */
+/**
+ * Notes what a group has handled, and gives it the next facts that it wants, and how far in the log they reach with those it does not; null at its end.
+ */
 async function nextFacts(
   sql: Sql,
-  { group, topics, types = [] }: Interest,
+  { group, topics, types }: Interest,
+  handled: bigint,
 ): Promise<{ upTo: bigint | null; facts: FactMessage[] }> {
   const rows = await sql<(FactRow & { up_to: bigint | null })[]>`
-    with next as materialized (
-      select * from facts where topic = any(${topics}) and position > (select position from fact_offsets where consumer = ${group})
+    with noted as (
+      update fact_offsets set position = ${handled} where consumer = ${group} and position < ${handled}
+    ), next as materialized (
+      select * from facts
+      where topic = any(${topics}) and position > greatest(${handled}, (select position from fact_offsets where consumer = ${group}))
       order by position limit ${BATCH_MESSAGES_MAX}
     ) select up_to, id, type, topic, key, source, time, body, traceparent, request_id
     from (select max(position) as up_to from next) as all_of_them left join next on ${types.length === 0} or type = any(${types})

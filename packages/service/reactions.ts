@@ -1,8 +1,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isOutage } from "../database/database.ts";
-import { remember } from "../database/inbox.ts";
-import { type Arrival, heldKeys, keep } from "../database/jobs.ts";
+import { remember, rememberFacts } from "../database/inbox.ts";
+import { type Arrival, keep } from "../database/jobs.ts";
 import { parkArrival } from "../database/parked.ts";
 import type { FactMessage } from "../events/events.ts";
 import type { JobMessage } from "../jobs/jobs.ts";
@@ -34,7 +34,7 @@ export function createReceiver(app: App, hears: Hears[], kept: () => void = () =
   async function takeIn(messages: FactMessage[]) {
     await app.transact(async (tx) => {
       const now = app.clock.now();
-      const fresh = await remember(tx.sql, messages, now);
+      const { fresh, waiting, parked } = await rememberFacts(tx.sql, messages, now);
       // A message may be in a batch twice: the first takes its id.
       const news = messages.filter((message) => fresh.delete(message.id));
       if (news.length < messages.length)
@@ -42,32 +42,15 @@ export function createReceiver(app: App, hears: Hears[], kept: () => void = () =
           { service: app.service, type: "duplicate", outcome: "duplicate" },
           messages.length - news.length,
         );
-      const free = await queueBehind(tx, news);
+      const behind = { error: "waits behind a parked message of its key", attempts: 0 };
+      const free: FactMessage[] = [];
+      for (const message of news) {
+        if (parked.has(message.key)) await parkArrival(tx.sql, arrival(message), behind, now);
+        else if (waiting.has(message.key)) await keep(tx.sql, [arrival(message)], now);
+        else free.push(message);
+      }
       for (const run of runs(free)) await handleRun(tx, run);
     });
-  }
-
-  /** Puts aside the facts whose key has an older one waiting or parked, and gives back the others. */
-  async function queueBehind(tx: Tx, messages: FactMessage[]): Promise<FactMessage[]> {
-    if (messages.length === 0) return [];
-    const held = await heldKeys(
-      tx.sql,
-      messages.map((message) => message.key),
-    );
-    if (held.waiting.size === 0 && held.parked.size === 0) return messages;
-    const free: FactMessage[] = [];
-    for (const message of messages) {
-      if (held.parked.has(message.key)) {
-        await parkArrival(
-          tx.sql,
-          arrival(message),
-          { error: "waits behind a parked message of its key", attempts: 0 },
-          app.clock.now(),
-        );
-      } else if (held.waiting.has(message.key)) await keep(tx.sql, [arrival(message)], app.clock.now());
-      else free.push(message);
-    }
-    return free;
   }
 
   async function handleRun(tx: Tx, run: FactMessage[]) {

@@ -4,6 +4,7 @@ import { ListOrdersResponseSchema, PlaceOrderResponseSchema } from "../../packag
 import { ReconcileResponseSchema } from "../../packages/api/gen/bodega/stock/v1/stock_pb.ts";
 import { PaymentDeadline } from "../../packages/api/jobs.ts";
 import type { Sql } from "../../packages/database/database.ts";
+import { countUndelivered } from "../../packages/events/embedded.ts";
 import { type Client, must } from "./client.ts";
 import type { Acknowledgement, Load } from "./load.ts";
 import type { Shop } from "./shop.ts";
@@ -93,10 +94,8 @@ export async function waiting(client: Client, adminToken: string, { broker }: Da
 
 /** Facts and jobs that the embedded broker has still to deliver. */
 export async function carriedBy(broker: Sql): Promise<number> {
-  const [carried] = await broker<{ count: bigint }[]>`
-    select (select count(*) from queued)
-      + (select count(*) from fact_offsets o join facts f on f.position > o.position and f.topic = any(o.topics)) as count`;
-  return Number(carried?.count ?? 0n);
+  const [queued] = await broker<{ count: bigint }[]>`select count(*) as count from queued`;
+  return Number(queued?.count ?? 0n) + (await countUndelivered(broker));
 }
 
 export async function readState(
