@@ -13,8 +13,10 @@ import type { DoesOutside } from "./service.ts";
 const SETTLED_AT_ONCE_MAX = 64;
 /** A worker that has not settled an effect by then is taken for dead. */
 const LEASE_MS = 15_000;
-/** An effect must end before its lease does, or two workers could be at it. */
-const ANSWER_MS_MAX = 12_000;
+/** An effect is asked to end, */
+const ANSWER_MS_MAX = 10_000;
+/** and is given up, before its lease ends, or two workers could be at it. */
+const GIVEN_UP_MS = 12_000;
 
 /** Performs what is due of one effect. */
 export function createPerformer(app: App, work: DoesOutside, count: (change: number) => void): () => Promise<boolean> {
@@ -27,7 +29,7 @@ export function createPerformer(app: App, work: DoesOutside, count: (change: num
     try {
       const until = app.clock.soon(LEASE_MS);
       const rows = await leaseEffects(app.sql, app.clock.now(), until, [work.job.type], work.atOnce);
-      await Promise.all(rows.map((row) => performOne(app, work, row, settle)));
+      if (rows.length > 0) await performAll(app, work, rows, settle);
       return rows.length > 0;
     } finally {
       count(-1);
@@ -42,18 +44,35 @@ interface Effected {
   result: unknown;
 }
 
-async function performOne(app: App, work: DoesOutside, row: JobRow, settle: (effected: Effected) => Promise<boolean>) {
-  const deadline = new AbortController();
+type Settle = (effected: Effected) => Promise<boolean>;
+
+/** They were leased together, so they are late together. */
+async function performAll(app: App, work: DoesOutside, rows: JobRow[], settle: Settle) {
+  const ended = new AbortController();
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  void sleep(GIVEN_UP_MS, ended.signal).then(() => {
+    if (!ended.signal.aborted) reject(new ConnectError("no answer within its lease", Code.DeadlineExceeded));
+  });
+  const patience = { signal: AbortSignal.timeout(ANSWER_MS_MAX), late };
+  await Promise.all(rows.map((row) => performOne(app, work, row, patience, settle))).finally(() => ended.abort());
+}
+
+interface Patience {
+  /** Aborts when an effect has taken long. */
+  signal: AbortSignal;
+  /** Rejects when it has taken too long. */
+  late: Promise<never>;
+}
+
+async function performOne(app: App, work: DoesOutside, row: JobRow, { signal, late }: Patience, settle: Settle) {
   let body: Message | undefined;
   try {
     const decoded = decode(work.job.schema, row);
     body = decoded;
     await inContextOf(decoded, () =>
       span(`effect ${row.type}`, {}, async () => {
-        const result = await Promise.race([
-          work.perform(app, decoded, { id: row.job_id, number: row.attempts }),
-          overdue(row, deadline.signal),
-        ]);
+        const attempt = { id: row.job_id, number: row.attempts, signal };
+        const result = await Promise.race([work.perform(app, decoded, attempt), late]);
         if (await settle({ row, body: decoded, result }))
           app.log.info("effect.done", { type: row.type, key: row.key, attempts: row.attempts });
       }),
@@ -63,8 +82,6 @@ async function performOne(app: App, work: DoesOutside, row: JobRow, settle: (eff
     if (isOutage(error)) throw error;
     const failure = failureOf(error, row.attempts);
     await giveBack(app, row, failure, error, (tx) => (body ? work.fail?.(app, tx, body, failure.error) : undefined));
-  } finally {
-    deadline.abort();
   }
 }
 
@@ -79,9 +96,4 @@ async function settleAll(app: App, work: DoesOutside, effected: Effected[]): Pro
     if (ours.length > 0) await work.settle(app, tx, ours);
     return effected.map(({ row }) => finished.has(row.job_id));
   });
-}
-
-async function overdue(row: JobRow, done: AbortSignal): Promise<never> {
-  await sleep(ANSWER_MS_MAX, done);
-  throw new ConnectError(`${row.type} ${row.job_id} had no answer within its lease`, Code.DeadlineExceeded);
 }

@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from "node:crypto";
+import { randomInt } from "node:crypto";
 import { slotOf, slotOfCustomer, uuidV7 } from "../database/ids.ts";
 import type { Clock } from "./clock.ts";
 
@@ -16,7 +16,7 @@ export interface Random {
 }
 
 export function systemRandom(clock: Clock): Random {
-  return seededRandom(clock, randomBytes, randomInt);
+  return seededRandom(clock, (count) => crypto.getRandomValues(new Uint8Array(count)), randomInt);
 }
 
 export function seededRandom(

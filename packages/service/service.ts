@@ -141,6 +141,8 @@ export interface Attempt {
   id: string;
   /** 1 at the first. */
   number: number;
+  /** Aborts when it is time to give up and try again later. */
+  signal: AbortSignal;
 }
 
 /** More would be an attack on a provider. */

@@ -11,6 +11,7 @@ import { OpsService } from "../../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import { OrderStatus } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { DeliverMail } from "../../packages/api/jobs.ts";
 import type { App } from "../../packages/service/app.ts";
+import { unlessAborted } from "../../packages/service/http.ts";
 import { type System, startSystem } from "../../tests/system.ts";
 import type { MailConfig } from "./config.ts";
 import { deliver, settle } from "./deliver-mail.ts";
@@ -18,6 +19,7 @@ import { catcherTransport } from "./embedded.ts";
 import { compose } from "./mail.ts";
 import { sendPaymentReminder } from "./send-payment-reminder.ts";
 import { listCaught, type OrderState, saveContacts, saveOrders } from "./store.ts";
+import type { MailTransport } from "./transport.ts";
 
 const HOUR = 3_600_000;
 let system: System;
@@ -147,16 +149,23 @@ test("a worker that dies between sending and settling leaves one mail, handed ov
   await system.settle();
   const catcher = catcherTransport(app);
   const body = create(DeliverMail.schema, { mailId });
-  expect(await deliver(app, catcher, body)).toEqual({ kind: "sent" });
-  const again = await deliver(app, catcher, body);
+  expect(await deliver(app, catcher, body, AbortSignal.timeout(10_000))).toEqual({ kind: "sent" });
+  const again = await deliver(app, catcher, body, AbortSignal.timeout(10_000));
   await app.transact((tx) => settle(app, tx, [{ body, result: again }]));
-  expect(await deliver(app, catcher, body)).toEqual({ kind: "nothing" });
+  expect(await deliver(app, catcher, body, AbortSignal.timeout(10_000))).toEqual({ kind: "nothing" });
   const { rows } = await listCaught(app.sql, { kind: "to", query: "crash@" }, 0, 10);
   expect(rows.map(({ message_id, received }) => [message_id, received.length])).toEqual([
     [(await mailOf(mailId))?.messageId ?? "", 2],
   ]);
   // What died before it was settled counts as a delivery where it arrived, and not as an attempt here.
   expect(await mailOf(mailId)).toMatchObject({ status: MailStatus.SENT, attempts: 2 });
+});
+
+test("a mail that is not handed over in its time waits for the next", async () => {
+  const mailId = await newMail("slow@example.test");
+  const never: MailTransport = { send: (_mail, signal) => unlessAborted(signal, new Promise(() => {})) };
+  const body = create(DeliverMail.schema, { mailId });
+  expect(await deliver(app, never, body, AbortSignal.timeout(1))).toMatchObject({ kind: "later", attempts: 1 });
 });
 
 test("a code that cannot be delivered while it lives is given up and not kept", async () => {
@@ -214,7 +223,7 @@ async function handOver(orderId: string, answer: () => Promise<{ order: { status
     { mail_id: string }[]
   >`select mail_id from mails where subject_id = ${orderId} order by step desc limit 1`;
   const body = create(DeliverMail.schema, { mailId: row?.mail_id ?? "" });
-  const outcome = await deliver(asking(answer), catcherTransport(app), body);
+  const outcome = await deliver(asking(answer), catcherTransport(app), body, AbortSignal.timeout(10_000));
   await app.transact((tx) => settle(app, tx, [{ body, result: outcome }]));
   return (await listCaught(app.sql, { kind: "containing", query: `payment_reminder.${orderId}` }, 0, 10)).total;
 }

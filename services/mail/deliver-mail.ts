@@ -4,16 +4,14 @@ import { OrderService, OrderStatus, OrderStatusSchema } from "../../packages/api
 import { DeliverMail } from "../../packages/api/jobs.ts";
 import { gather, gatherPer } from "../../packages/database/gather.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
-import { type Does, effectMany, type Performed } from "../../packages/service/service.ts";
+import { type Attempt, type Does, effectMany, type Performed } from "../../packages/service/service.ts";
 import { inContextOf } from "../../packages/telemetry/context.ts";
 import type { MailConfig } from "./config.ts";
 import { messageIdOf } from "./mail.ts";
 import { giveUp, type MailRow, markSent, noteError, toSend } from "./store.ts";
 import { type Content, htmlOf, textOf } from "./templates.tsx";
-import { type MailTransport, undeliverable } from "./transport.ts";
+import { type MailTransport, type OutgoingMail, undeliverable } from "./transport.ts";
 
-/** Shorter than the lease of an effect, or two workers could hand over one mail. */
-const SEND_MS_MAX = 15_000;
 const RETRY_MS_MIN = 1_000;
 /** So that all mails are out within two minutes of a mail server's return. */
 const RETRY_MS_MAX = 60_000;
@@ -31,12 +29,18 @@ export type Outcome =
 
 /** `atOnce` mails are under way at one time: as many as the transport can take. */
 export function deliversMail(atOnce: number, transportOf: (app: App<MailConfig>) => MailTransport): Does {
-  const perform = (app: App<MailConfig>, body: Delivery) => deliver(app, transportOf(app), body);
+  const perform = (app: App<MailConfig>, body: Delivery, { signal }: Attempt) =>
+    deliver(app, transportOf(app), body, signal);
   return effectMany(DeliverMail, atOnce, perform, settle, fail);
 }
 
 /** A mail server that is away is no fault of the mail: it waits and is tried again. Only what is refused for good fails. */
-export async function deliver(app: App<MailConfig>, transport: MailTransport, { mailId }: Delivery): Promise<Outcome> {
+export async function deliver(
+  app: App<MailConfig>,
+  transport: MailTransport,
+  { mailId }: Delivery,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const mail = await find(app, mailId);
   if (!mail) return { kind: "nothing" };
   if (mail.content === null) return { kind: "dropped", why: "its text held a code and is no longer kept" };
@@ -44,7 +48,7 @@ export async function deliver(app: App<MailConfig>, transport: MailTransport, { 
   try {
     const why = await overtaken(app, mail);
     if (why) return { kind: "dropped", why };
-    await send(app, transport, mail, mail.content);
+    await transport.send(outgoing(app.config, mail, mail.content), signal);
     return { kind: "sent" };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
@@ -96,19 +100,16 @@ async function overtaken(app: App, mail: MailRow): Promise<string | undefined> {
   return `the order is ${OrderStatusSchema.value[order?.status ?? OrderStatus.UNSPECIFIED]?.name}`;
 }
 
-async function send(app: App<MailConfig>, transport: MailTransport, mail: MailRow, content: Content): Promise<void> {
-  await transport.send(
-    {
-      messageId: messageIdOf(mail),
-      from: app.config.from,
-      to: mail.recipient,
-      subject: mail.subject,
-      text: textOf(content),
-      html: htmlOf(mail.subject, content),
-      date: mail.created_at,
-    },
-    AbortSignal.timeout(SEND_MS_MAX),
-  );
+function outgoing({ from }: MailConfig, mail: MailRow, content: Content): OutgoingMail {
+  return {
+    messageId: messageIdOf(mail),
+    from,
+    to: mail.recipient,
+    subject: mail.subject,
+    text: textOf(content),
+    html: htmlOf(mail.subject, content),
+    date: mail.created_at,
+  };
 }
 
 function retryMs(attempts: number): number {
