@@ -14,9 +14,18 @@ export interface OutboxRow {
 }
 
 /** Takes the oldest facts; they are gone when the transaction commits, that is, after they were published. */
-export async function takeOutbox(sql: Sql, rowsMax: number): Promise<OutboxRow[]> {
+export function takeOutbox(sql: Sql, rowsMax: number): Promise<OutboxRow[]> {
+  return take(sql, sql`ctid = any(array(select ctid from outbox order by position limit ${rowsMax} for update))`);
+}
+
+/** Like `takeOutbox`, for facts at known positions. */
+export function takeAt(sql: Sql, positions: bigint[]): Promise<OutboxRow[]> {
+  return take(sql, sql`position = any(${positions.map(String)}::bigint[])`);
+}
+
+async function take(sql: Sql, which: ReturnType<Sql>): Promise<OutboxRow[]> {
   const rows = await sql<OutboxRow[]>`
-    delete from outbox where ctid = any(array(select ctid from outbox order by position limit ${rowsMax} for update))
+    delete from outbox where ${which}
     returning position, id, aggregatetype, aggregateid, type, payload, time, traceparent, request_id`;
   return rows.sort((a, b) => (a.position < b.position ? -1 : 1));
 }
@@ -64,14 +73,6 @@ export async function countAt(sql: Sql, positions: bigint[]): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
     select count(*)::int as count from outbox where position = any(${positions.map(String)}::bigint[])`;
   return row?.count ?? 0;
-}
-
-/** Like `takeOutbox`, for facts at known positions. */
-export async function takeAt(sql: Sql, positions: bigint[]): Promise<OutboxRow[]> {
-  const rows = await sql<OutboxRow[]>`
-    delete from outbox where position = any(${positions.map(String)}::bigint[])
-    returning position, id, aggregatetype, aggregateid, type, payload, time, traceparent, request_id`;
-  return rows.sort((a, b) => (a.position < b.position ? -1 : 1));
 }
 
 export async function outboxBacklog(sql: Sql): Promise<{ depth: bigint; oldest: Date | null }> {
