@@ -23,7 +23,7 @@ export interface FactMessage {
  */
 export interface Events {
   publish(messages: FactMessage[]): Promise<void>;
-  /** With `types`, facts of other types are passed over. */
+  /** With `types`, facts of other types are passed over; with none, no fact is. */
   subscribe(group: string, topics: string[], handler: FactHandler, types?: string[]): Subscription;
   /** Facts published and not yet delivered to some group. */
   undelivered(): Promise<number>;

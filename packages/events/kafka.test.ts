@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { randomUUID } from "node:crypto";
 import { Kafka, logLevel } from "kafkajs";
 import { NO_KAFKA, startKafka, type TestKafka } from "../../tests/kafka.ts";
+import { testUnless } from "../../tests/test-unless.ts";
 import { eventually } from "../service/eventually.ts";
 import { createLog, type Line } from "../telemetry/log.ts";
 import { brokenPromises } from "./claims.ts";
@@ -31,10 +32,7 @@ function open(prefix: string, publishMs?: number) {
   });
 }
 
-function withKafka(title: string, work: () => Promise<void>): void {
-  if (NO_KAFKA) test.skip(`${title} (${NO_KAFKA})`, work);
-  else test(title, work);
-}
+const withKafka = testUnless(NO_KAFKA);
 
 /** A Kafka that just began, or lost a broker, answers late. */
 async function soon(condition: () => boolean | Promise<boolean>): Promise<void> {

@@ -127,13 +127,13 @@ export function createKafkaEvents(options: KafkaOptions): Events {
         return { topic: message.topic, partition: partitionOf(place) };
       });
     },
-    subscribe(group, topics, handler, types) {
+    subscribe(group, topics, handler, types = []) {
       const groupId = `${prefix}bodega.${group}`;
       const names = topics.map((name) => prefix + name);
       groups.set(groupId, new Set([...(groups.get(groupId) ?? []), ...names]));
       const closing = new AbortController();
       const receive: FactHandler = async (batch) => {
-        const wanted = batch.filter(({ type }) => !types || types.includes(type));
+        const wanted = batch.filter(({ type }) => types.length === 0 || types.includes(type));
         if (wanted.length > 0)
           await handler(wanted.map((fact) => ({ ...fact, topic: fact.topic.slice(prefix.length) })));
       };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomUUID } from "node:crypto";
 import { NO_REDIS, type RedisCluster, type RedisServer, startRedis, startRedisCluster } from "../../tests/redis.ts";
+import { testUnless } from "../../tests/test-unless.ts";
 import { eventually } from "../service/eventually.ts";
 import { createLog, type Line } from "../telemetry/log.ts";
 import { LOCKS_PROMISES, locksContract } from "./contract.ts";
@@ -16,13 +17,7 @@ const MINUTE = 60_000;
 /** Tests that are not about slowness shall not fail by that of a busy machine. */
 const PATIENT_MS = 10_000;
 
-const skip: Record<string, string> = {};
-if (NO_REDIS) for (const title of Object.keys(LOCKS_PROMISES)) skip[title] = NO_REDIS;
-
-function withRedis(title: string, work: () => Promise<void>): void {
-  if (NO_REDIS) test.skip(`${title} (${NO_REDIS})`, work);
-  else test(title, work);
-}
+const withRedis = testUnless(NO_REDIS);
 
 function open(url: string, options: { nowMs?: () => number; answerMs?: number } = { answerMs: PATIENT_MS }) {
   const lines: Line[] = [];
@@ -68,7 +63,7 @@ describe("one Redis", () => {
   });
   afterAll(() => server?.end());
 
-  locksContract("redis", async () => open(server.url).locks, skip);
+  locksContract("redis", async () => open(server.url).locks, NO_REDIS);
 
   withRedis("an unlock that deletes whatever is there breaks the contract", async () => {
     const { locks } = open(server.url);
@@ -204,7 +199,7 @@ describe("a Redis Cluster", () => {
   });
   afterAll(() => cluster?.end());
 
-  locksContract("redis cluster", async () => open(cluster.url).locks, skip);
+  locksContract("redis cluster", async () => open(cluster.url).locks, NO_REDIS);
 
   withRedis("keys of all nodes are locked and counted at once", async () => {
     const { locks, lines } = open(cluster.url);
