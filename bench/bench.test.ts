@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { readArguments } from "./bench.ts";
 import { disagreement, median, medianRun, percentile, type Run, settledRateOf, table, verdictOf } from "./figures.ts";
+import { costOf } from "./listeners.ts";
 import { cpuOf } from "./processes.ts";
 
 const run = (done: number): Run => ({
@@ -35,6 +36,10 @@ test("a gate is met from its own ratio on", () => {
   expect(verdictOf(49, 100, 0.5).met).toBe(false);
 });
 
+test("what services cost an order is the CPU that comes with them, and its share of the CPU without", () => {
+  expect(costOf(run(100), run(110))).toEqual({ server: 30, postgres: 20, share: 0.1 });
+});
+
 test("counts that differ are told by name", () => {
   expect(disagreement({ acknowledged: 3, stored: 3 })).toBeUndefined();
   expect(disagreement({ acknowledged: 3, stored: 2 })).toBe("acknowledged 3, stored 2");
@@ -57,6 +62,8 @@ test("arguments are suites and switches; anything else is refused", () => {
     suites: ["place-order"],
     quick: true,
     servers: false,
+    tracing: false,
+    listeners: false,
     json: "x.json",
   });
   expect(() => readArguments(["place-orders"])).toThrow("found place-orders");

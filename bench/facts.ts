@@ -5,14 +5,15 @@ import { UserVerified } from "../packages/api/facts.ts";
 import type { UserVerified as Body } from "../packages/api/gen/bodega/auth/v1/events_pb.ts";
 import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
 import { createKafkaEvents } from "../packages/events/kafka.ts";
-import { systemClock } from "../packages/service/clock.ts";
-import { systemRandom } from "../packages/service/random.ts";
-import { onMany, service } from "../packages/service/service.ts";
+import { type Message, onMany, service } from "../packages/service/service.ts";
 import { createLog } from "../packages/telemetry/log.ts";
 import { createMetrics } from "../packages/telemetry/metrics.ts";
+import { systemClock } from "../packages/time/clock.ts";
+import { systemRandom } from "../packages/time/random.ts";
 import { type PlatformOptions, startPlatform } from "../services/platform.ts";
 import { median, percentile, table } from "./figures.ts";
-import type { Options, Report } from "./place-order.ts";
+import type { Options } from "./place-order.ts";
+import type { Report } from "./run.ts";
 import { startBenchServers } from "./servers.ts";
 
 const FACTS_PER_SECOND = 1_000;
@@ -60,9 +61,9 @@ async function measure(
   quick: boolean,
 ): Promise<Round[]> {
   const handledAt = new Map<string, number>();
-  const hear = async (_app: unknown, _tx: unknown, bodies: Body[]) => {
+  const hear = async (_app: unknown, _tx: unknown, messages: Message<Body>[]) => {
     const now = performance.now();
-    for (const { userId } of bodies) handledAt.set(userId, now);
+    for (const { body } of messages) handledAt.set(body.userId, now);
   };
   const named = (name: string) => ({ name, config: {}, answers: [], hears: [], does: [] });
   const clock = systemClock();

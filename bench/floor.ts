@@ -1,9 +1,9 @@
 import { openDatabase, type Sql } from "../packages/database/database.ts";
-import { bucketOf } from "../packages/database/ids.ts";
 import { migrate } from "../packages/database/migrate.ts";
 import { provision } from "../packages/database/provision.ts";
-import { systemClock } from "../packages/service/clock.ts";
-import { systemRandom } from "../packages/service/random.ts";
+import { systemClock } from "../packages/time/clock.ts";
+import { bucketOf } from "../packages/time/ids.ts";
+import { systemRandom } from "../packages/time/random.ts";
 import type { Stack } from "./stack.ts";
 
 // The floor: the rows of one order, in the order service's own tables, by one prepared statement an order, and nothing else.
@@ -25,7 +25,8 @@ const DEADLINE_MS = 4 * 3_600_000;
 
 /** A database of its own on the same server, with the order service's tables. Gives back its URL. */
 export async function makeFloor(stack: Stack): Promise<string> {
-  const url = (await provision(stack.databaseUrl("postgres"), "bench", [NAME])).get(NAME) ?? "";
+  const url =
+    (await provision(stack.databaseUrl("postgres"), { secret: "bench", names: [NAME], relay: "poll" })).get(NAME) ?? "";
   const database = openDatabase(url, "floor");
   await migrate(database, new URL("../services/order/migrations/", import.meta.url));
   await database.close();
@@ -93,9 +94,9 @@ async function insertOrder(sql: Sql, order: FloorOrder): Promise<void> {
       insert into idempotency (bucket, caller, rpc, request_id, request_hash, reply, created_at)
       values (${bucket}, ${customerId}, 'PlaceOrder', ${orderId}, ${HASH}, ${bytes}, ${now})
     ), f as (
-      insert into outbox (id, aggregatetype, aggregateid, type, payload, time, traceparent, request_id)
+      insert into outbox (id, aggregatetype, aggregateid, type, payload, time, traceparent, correlation_id)
       values (${factId}, 'order', ${orderId}, 'order.created', ${bytes}, ${now}, ${traceparent}, '4bf92f3577b34da6a3ce929d0e0e4736')
     )
-    insert into jobs (bucket, job_id, kind, target, type, key, body, due_at, traceparent, request_id)
-    values (${bucket}, ${jobId}, 'job', null, 'order.payment-deadline', ${orderId}, ${JOB_BODY}, ${dueAt}, ${traceparent}, '4bf92f3577b34da6a3ce929d0e0e4736')`;
+    insert into jobs (bucket, job_id, kind, target, type, key, body, due_at, source, time, traceparent, correlation_id)
+    values (${bucket}, ${jobId}, 'job', null, 'order.payment-deadline', ${orderId}, ${JOB_BODY}, ${dueAt}, 'bodega/order', ${now}, ${traceparent}, '4bf92f3577b34da6a3ce929d0e0e4736')`;
 }

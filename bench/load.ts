@@ -17,6 +17,8 @@ export type Plan = EdgePlan | FloorPlan;
 export interface Command {
   plan: Plan;
   clients: number;
+  /** Requests a second, whatever becomes of those before; left out, each client asks again when it was answered. */
+  rate?: number;
   ms: number;
   /** Different in each run: request ids begin with it. */
   run: string;
@@ -28,6 +30,11 @@ export interface Loaded {
   acknowledged: number;
   failed: number;
   failure: string;
+  /** Answered with RESOURCE_EXHAUSTED, and how soon. */
+  refused: number;
+  refusedP99Ms: number;
+  /** What an open loop could not even send, so many were under way. */
+  unsent: number;
   seconds: number;
   p50Ms: number;
   p99Ms: number;
@@ -35,9 +42,14 @@ export interface Loaded {
 
 const LINES = 3;
 const LATENCIES_MAX = 2_000_000;
+const OPEN_LOOP_STEP_MS = 2;
+const UNDER_WAY_MAX = 10_000;
+/** By then an open loop is as full as it will be. */
+const LEAD_IN_MS = 2_000;
+const TOO_MANY_REQUESTS = 429;
 
-/** Does one thing once. */
-type Work = (client: number, sequence: number) => Promise<void>;
+/** Does one thing once; false when it was refused for being too much. */
+type Work = (client: number, sequence: number) => Promise<boolean>;
 
 process.on("message", (command: Command) => {
   carryOut(command).then(
@@ -51,39 +63,92 @@ process.on("message", (command: Command) => {
 process.on("disconnect", () => process.exit(0));
 
 async function carryOut(command: Command): Promise<Loaded> {
-  const { plan } = command;
-  if (plan.kind === "edge") return closedLoop(command, placing(plan, command.run));
+  const { plan, rate } = command;
+  if (plan.kind === "edge") {
+    const work = placing(plan, command.run);
+    return rate === undefined ? closedLoop(command, work) : openLoop(command, rate, work);
+  }
   const floor = openFloor(plan);
   try {
-    return await closedLoop(command, floor.place);
+    return await closedLoop(command, async (client, sequence) => {
+      await floor.place(client, sequence);
+      return true;
+    });
   } finally {
     await floor.close();
   }
 }
 
-async function closedLoop({ clients, ms }: Command, work: Work): Promise<Loaded> {
-  const latencies = new Float64Array(LATENCIES_MAX);
-  const loaded = { done: 0, acknowledged: 0, failed: 0, failure: "" };
+/** What comes of requests. Answers count from `leadInMs` on, for `ms`. */
+function createTally(ms: number, leadInMs = 0) {
+  const answered = new Float64Array(LATENCIES_MAX);
+  const refused = new Float64Array(LATENCIES_MAX);
+  const loaded = { done: 0, acknowledged: 0, failed: 0, failure: "", refused: 0, unsent: 0 };
   const started = performance.now();
-  const end = started + ms;
-  async function client(number: number) {
-    for (let sequence = 0; ; sequence++) {
-      const asked = performance.now();
-      if (asked >= end) return;
+  const begin = started + leadInMs;
+  const end = begin + ms;
+  const latencyOf = (latencies: Float64Array, count: number, percent = 99) =>
+    percentile(latencies.subarray(0, Math.min(count, LATENCIES_MAX)).sort(), percent);
+  return {
+    started,
+    end,
+    loaded,
+    async one(asked: number, work: () => Promise<boolean>) {
       try {
-        await work(number, sequence);
+        if (!(await work())) {
+          if (performance.now() < begin) return;
+          refused[loaded.refused++ % LATENCIES_MAX] = performance.now() - asked;
+          return;
+        }
         loaded.acknowledged += 1;
       } catch (error) {
         loaded.failed += 1;
         loaded.failure = String(error);
       }
-      const answered = performance.now();
-      if (answered <= end) latencies[loaded.done++ % LATENCIES_MAX] = answered - asked;
-    }
+      const now = performance.now();
+      if (now >= begin && now <= end) answered[loaded.done++ % LATENCIES_MAX] = now - asked;
+    },
+    result(): Loaded {
+      const { done } = loaded;
+      return {
+        ...loaded,
+        seconds: ms / 1_000,
+        p50Ms: latencyOf(answered, done, 50),
+        p99Ms: latencyOf(answered, done),
+        refusedP99Ms: latencyOf(refused, loaded.refused),
+      };
+    },
+  };
+}
+
+async function closedLoop({ clients, ms }: Command, work: Work): Promise<Loaded> {
+  const tally = createTally(ms);
+  async function client(number: number) {
+    for (let sequence = 0; performance.now() < tally.end; sequence++)
+      await tally.one(performance.now(), () => work(number, sequence));
   }
   await Promise.all(Array.from({ length: clients }, (_, number) => client(number)));
-  const sorted = latencies.subarray(0, Math.min(loaded.done, LATENCIES_MAX)).sort();
-  return { ...loaded, seconds: ms / 1_000, p50Ms: percentile(sorted, 50), p99Ms: percentile(sorted, 99) };
+  return tally.result();
+}
+
+/** Asks when it is time, as people do who know nothing of each other. A latency begins at that time, not when the request could be sent. */
+async function openLoop({ clients, ms }: Command, rate: number, work: Work): Promise<Loaded> {
+  const tally = createTally(ms, LEAD_IN_MS);
+  const underWay = new Set<Promise<void>>();
+  for (let sent = 0; performance.now() < tally.end; await Bun.sleep(OPEN_LOOP_STEP_MS)) {
+    for (const due = ((performance.now() - tally.started) * rate) / 1_000; sent < due; sent++) {
+      if (underWay.size >= UNDER_WAY_MAX) {
+        tally.loaded.unsent += 1;
+        continue;
+      }
+      const sequence = sent;
+      const asked = tally.started + (sequence * 1_000) / rate;
+      const one = tally.one(asked, () => work(sequence % clients, sequence)).finally(() => underWay.delete(one));
+      underWay.add(one);
+    }
+  }
+  await Promise.all(underWay);
+  return tally.result();
 }
 
 /** Each client is one customer's; each order asks for three different products. */
@@ -108,7 +173,9 @@ function placing({ url, customers, productIds }: EdgePlan, run: string): Work {
     if (!own) throw new Error("no customer to order as");
     const response = await fetch(address, { method: "POST", headers: own, body });
     const reply = await response.arrayBuffer();
+    if (response.status === TOO_MANY_REQUESTS) return false;
     if (response.status !== 200) throw new Error(`PlaceOrder answered ${response.status}: ${Buffer.from(reply)}`);
     if (reply.byteLength === 0) throw new Error("PlaceOrder answered nothing");
+    return true;
   };
 }

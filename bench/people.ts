@@ -2,6 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { AuthService } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { ProductService } from "../packages/api/gen/bodega/product/v1/product_pb.ts";
+import { codeFor } from "../scripts/copy/mails.ts";
 import type { Stack } from "./stack.ts";
 
 export interface Customer {
@@ -11,8 +12,6 @@ export interface Customer {
 
 const PASSWORD = "bench-customer-password-1";
 const STOCK = 1_000_000_000;
-const LOOK_MS = 50;
-const MAIL_MS_MAX = 20_000;
 
 /** Customers who registered, read their mail and logged in, as anybody would. */
 export async function makeCustomers(stack: Stack, count: number): Promise<Customer[]> {
@@ -21,7 +20,7 @@ export async function makeCustomers(stack: Stack, count: number): Promise<Custom
     Array.from({ length: count }, async (_, index) => {
       const email = `customer${index}@bench.test`;
       await auth.register({ email, password: PASSWORD, displayName: `Customer ${index}` });
-      await auth.verifyEmail({ email, code: await codeFor(stack, email) });
+      await auth.verifyEmail({ email, code: await codeFor(stack.mailCatcher, email) });
       const { accessToken } = await auth.login({ email, password: PASSWORD });
       const { user } = await createClient(AuthService, transport(stack, accessToken)).getMe({});
       if (!user) throw new Error(`GetMe of ${email} answered without a user`);
@@ -66,16 +65,4 @@ export function transport(stack: Pick<Stack, "edge">, token?: string) {
       },
     ],
   });
-}
-
-async function codeFor(stack: Stack, email: string): Promise<string> {
-  const search = `${stack.mailCatcher}/api/v2/search?kind=to&query=${encodeURIComponent(email)}`;
-  for (let waited = 0; waited < MAIL_MS_MAX; waited += LOOK_MS) {
-    // MailHog's own shape, which the catcher promises.
-    const found = (await (await fetch(search)).json()) as { items: { Content: { Body: string } }[] };
-    const code = /^(\d{6})\r?$/m.exec(found.items[0]?.Content.Body ?? "")?.[1];
-    if (code) return code;
-    await Bun.sleep(LOOK_MS);
-  }
-  throw new Error(`no verification mail came for ${email}`);
 }

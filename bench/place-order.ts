@@ -3,23 +3,23 @@ import { createClient } from "@connectrpc/connect";
 import { OrderService, PlaceOrderResponseSchema } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { disagreement, medianRun, type Run, rateOf, settledRateOf, table, verdictOf } from "./figures.ts";
 import { makeFloor } from "./floor.ts";
-import type { Command, EdgePlan, Loaded, Plan } from "./load.ts";
+import { placeOrderListened } from "./listeners.ts";
+import type { EdgePlan, Plan } from "./load.ts";
+import { startLoad } from "./load-process.ts";
 import { makeCustomers, makeProducts, transport } from "./people.ts";
-import { cpuOf, cpuOfFamily } from "./processes.ts";
+import { type Bench, oneRun, type Report, SERVICES } from "./run.ts";
 import { startBenchServers } from "./servers.ts";
 import { type Stack, settled, startStack } from "./stack.ts";
+import { placeOrderTraced } from "./tracing.ts";
 
 export interface Options {
   quick: boolean;
   /** Facts, jobs and locks on real servers. */
   servers: boolean;
-}
-
-/** What a suite leaves: text for people, figures for programs, and whether its counts agreed and its gate was met. */
-export interface Report {
-  text: string;
-  figures: object;
-  passed: boolean;
+  /** Of what tracing costs, instead. */
+  tracing?: boolean;
+  /** Of what activity, eventlog and canary cost, instead. */
+  listeners?: boolean;
 }
 
 const CLIENTS = [1, 16, 64];
@@ -32,13 +32,14 @@ const ROUND_MS = { quick: 2_000, full: 5_000 };
 const WARM_UP_MS = { quick: 2_000, full: 3_000 };
 const CUSTOMERS = 16;
 const PRODUCTS = 100;
-const SERVICES = ["auth", "product", "stock", "order", "payment", "kitchen", "mail", "points"];
 
 /**
  * Placing orders through the edge, against the same rows written by one statement an order on the same server. Everything is on: fsync, log, metrics
  * and all services, which react to each order while more are placed.
  */
-export async function placeOrder({ quick, servers }: Options): Promise<Report> {
+export async function placeOrder({ quick, servers, tracing, listeners }: Options): Promise<Report> {
+  if (tracing) return placeOrderTraced(quick);
+  if (listeners) return placeOrderListened(quick);
   const real = servers ? await startBenchServers(["kafka", "rabbitmq", "redis"]) : undefined;
   const stack = await startStack(real?.env);
   const load = startLoad();
@@ -63,35 +64,6 @@ export async function placeOrder({ quick, servers }: Options): Promise<Report> {
     await stack.close();
     await real?.close();
   }
-}
-
-interface Bench {
-  stack: Stack;
-  load: Load;
-  acknowledged: number;
-  failed: number;
-  failure: string;
-}
-
-/** A load run, and then the wait until every reaction to it is done: nothing of it may disturb the next. */
-async function oneRun(bench: Bench, plan: Plan, clients: number, ms: number): Promise<Run> {
-  const { stack, load } = bench;
-  const cpu = () => ({
-    server: cpuOf(stack.serverPid),
-    postgres: cpuOfFamily(stack.postgresPid),
-    load: cpuOf(load.pid),
-  });
-  const before = cpu();
-  const loaded = await load.run({ plan, clients, ms, run: String(performance.now()) });
-  const settleSeconds = plan.kind === "edge" ? await settled(stack, SERVICES) : 0;
-  const after = cpu();
-  if (plan.kind === "edge") bench.acknowledged += loaded.acknowledged;
-  bench.failed += loaded.failed;
-  bench.failure ||= loaded.failure;
-  const each = (name: keyof typeof before) => (after[name] - before[name]) / loaded.acknowledged;
-  const { done, seconds, p50Ms, p99Ms } = loaded;
-  const cpuMicros = { server: each("server"), postgres: each("postgres"), load: each("load") };
-  return { clients, done, seconds, p50Ms, p99Ms, cpuMicros, settleSeconds };
 }
 
 async function report(bench: Bench, runs: { floor: Run[]; edge: Run[] }): Promise<Report> {
@@ -156,7 +128,7 @@ async function countAll({ stack, acknowledged }: Bench) {
     ...(!stack.brokers && { "order.created facts": await count("broker", "facts where type = 'order.created'") }),
     reservations: await count("stock", "reservations where status = 'RESERVED'"),
     "orders that know it": await count("order", "orders where reservation = 'RESERVED'"),
-    "mails sent": await count("mail", "mails where template = 'order_received' and status = 'sent'"),
+    "mails sent": await count("mail", "mails where template = 'order_received' and status = 'SENT'"),
   };
 }
 
@@ -184,31 +156,4 @@ async function sample(stack: Stack, { customers, productIds }: EdgePlan) {
   if (!first) throw new Error("expected a customer, found none");
   const reply = Buffer.from(toBinary(PlaceOrderResponseSchema, first)).toString("base64");
   return { orderIds: answers.map(({ order }) => order?.orderId ?? ""), productIds, reply };
-}
-
-interface Load {
-  pid: number;
-  run(command: Command): Promise<Loaded>;
-  close(): void;
-}
-
-function startLoad(): Load {
-  let waiting: PromiseWithResolvers<Loaded> | undefined;
-  const child = Bun.spawn([process.execPath, `${import.meta.dir}/load.ts`], {
-    stdin: "ignore",
-    stdout: "inherit",
-    stderr: "inherit",
-    serialization: "json",
-    ipc: (loaded: Loaded) => waiting?.resolve(loaded),
-    onExit: (_child, code) => waiting?.reject(new Error(`the load generator ended with ${code}`)),
-  });
-  return {
-    pid: child.pid,
-    run(command) {
-      waiting = Promise.withResolvers<Loaded>();
-      child.send(command);
-      return waiting.promise;
-    },
-    close: () => child.kill(),
-  };
 }

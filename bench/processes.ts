@@ -17,6 +17,16 @@ export function cpuOfFamily(pid: number): number {
   return [pid, ...children].reduce((sum, each) => sum + cpuOf(each), 0);
 }
 
+/** Bytes a process has in memory; 0 when it is gone. Linux only. */
+export function memoryOf(pid: number): number {
+  try {
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return Number(kib ?? 0) * 1_024;
+  } catch {
+    return 0; // It ended meanwhile.
+  }
+}
+
 function statOf(pid: number) {
   let text: string;
   try {

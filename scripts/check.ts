@@ -2,9 +2,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { staleObservability } from "../observability/generate.ts";
 import { must, type Outcome, run, summary } from "./command.ts";
 import { docsAreCurrent } from "./docs.ts";
 import { GENERATED, generate } from "./generate.ts";
+import { TIMEOUT } from "./test/lanes.ts";
 import { ROOT } from "./tree.ts";
 
 type Verdict = Outcome | { skipped: string };
@@ -17,7 +19,8 @@ const CHECKS: Record<string, (scratch: string) => Promise<Verdict>> = {
   "proto breaking": breaking,
   "generated code": generatedCode,
   "generated docs": () => docsAreCurrent(),
-  "house rules": () => run(["bun", "test", "--only-failures", "./scripts/tidy.test.ts"]),
+  "dashboards, rules": observability,
+  "house rules": () => run(["bun", "test", TIMEOUT, "--only-failures", "./scripts/tidy/"]),
 };
 
 if (import.meta.main) {
@@ -60,6 +63,13 @@ async function generatedCode(scratch: string): Promise<Verdict> {
   const output = differences.map((difference) => difference.output).join("");
   const code = differences.some((difference) => difference.code !== 0) ? 1 : 0;
   return { code, output: `${output}Expected what the protos say: bun run generate` };
+}
+
+/** What Grafana and Prometheus read is what the TypeScript says. */
+async function observability(): Promise<Verdict> {
+  const stale = await staleObservability();
+  const output = `${stale.join("\n")}\nExpected what observability/*.ts says: bun run observe generate`;
+  return { code: stale.length > 0 ? 1 : 0, output };
 }
 
 /** Against the last commit of main; on main itself, with nothing changed since, against the commit before it. */

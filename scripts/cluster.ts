@@ -20,15 +20,23 @@ const PARTS: Part[] = [
       "packages/jobs/rabbitmq-kill.test.ts",
       "packages/jobs/rabbitmq-cluster.test.ts",
       "packages/locks/redis.test.ts",
-      "tests/rabbitmq-system.test.ts",
-      "tests/debezium.test.ts",
+      "scripts/servers/servers.test.ts",
+      "tests/servers/k6.test.ts",
+      "tests/servers/way-in.test.ts",
+      "tests/servers/rabbitmq-system.test.ts",
+      "tests/servers/debezium.test.ts",
       "tests/nemesis",
     ],
   },
   {
     needs: ["kafka", "rabbitmq", "redis"],
     env: { CLUSTER: "1", STORIES: "servers" },
-    files: ["tests/order-life.test.ts", "tests/idempotency.test.ts", "tests/points.test.ts"],
+    files: [
+      "tests/stories/order-life.test.ts",
+      "tests/stories/idempotency.test.ts",
+      "tests/stories/points.test.ts",
+      "tests/seeds",
+    ],
   },
 ];
 

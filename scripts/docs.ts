@@ -1,15 +1,15 @@
-// bun scripts/docs.ts: writes the pages that follow from the code. With --check it only says which of them have fallen behind.
+// bun run docs: writes the pages that follow from the code. With --check it only says which of them have fallen behind.
 import { join } from "node:path";
 import { ENV } from "./command.ts";
-import { configurationPage } from "./docs-configuration.ts";
-import { referencePage } from "./docs-reference.ts";
+import { configurationPage } from "./docs/configuration-page.ts";
+import { referencePage } from "./docs/reference.ts";
 import { ROOT } from "./tree.ts";
 
 const PAGES: Record<string, () => Promise<string>> = {
   "docs/configuration.md": configurationPage,
   "docs/reference.md": referencePage,
 };
-const MARK = "<!-- Written by `bun scripts/docs.ts`: change the code, not this page. -->\n\n";
+const MARK = "<!-- Written by `bun run docs`: change the code, not this page. -->\n\n";
 
 if (import.meta.main) {
   if (process.argv.includes("--check")) {
@@ -31,7 +31,7 @@ export async function docsAreCurrent(root = ROOT): Promise<{ code: number; outpu
   }
   return stale.length === 0
     ? { code: 0, output: "the generated pages are what the code says" }
-    : { code: 1, output: `${stale.join(" and ")}: not what the code says: bun scripts/docs.ts` };
+    : { code: 1, output: `${stale.join(" and ")}: not what the code says: bun run docs` };
 }
 
 /** Formatted like every other page: the generated ones are no exception to Biome's check. */

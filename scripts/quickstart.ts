@@ -1,4 +1,4 @@
-// Runs the README and the operator's page as they stand there, and looks whether the README's promises came true.
+// Runs the README, the operator's page and the seeds' as they stand there, and looks whether the README's promises came true.
 // With names, only those pages. Last line: N passed, N failed.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,13 +13,18 @@ import {
 } from "../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { GetStockResponseSchema } from "../packages/api/gen/bodega/stock/v1/stock_pb.ts";
 import { type Counts, summary } from "./command.ts";
-import { placeOf, type Result, runPage } from "./docs-runner.ts";
-import type { Shell } from "./docs-shell.ts";
+import { placeOf, type Result, runPage } from "./docs/runner.ts";
+import type { Shell } from "./docs/shell.ts";
 import { ROOT } from "./tree.ts";
 
 const PAGES: Record<string, (shell: Shell, env: Record<string, string>) => Promise<void>> = {
   "README.md": promises,
   "docs/operations.md": async () => {},
+  "docs/seeds/seed-0.md": async () => {},
+  "docs/seeds/seed-1.md": async () => {},
+  "docs/seeds/seed-2.md": async () => {},
+  "docs/seeds/seed-3.md": async () => {},
+  "docs/seeds/seed-4.md": async () => {},
 };
 const LOOKS = 120;
 const LOOK_MS = 250;

@@ -1,16 +1,33 @@
-// bun run test [filters]: all tests, or those the filters name.
+// bun run test [filters]: all tests, or those the filters name. Few files run in one process, before one's eyes; many in several processes side by
+// side, for most tests wait more than they work. What begins with "-" goes to bun test, and then it is one process too.
+import { availableParallelism } from "node:os";
+import { startTestPostgres } from "../tests/kit/postgres.ts";
 import { type Counts, ENV, summary } from "./command.ts";
-import { contractsIn } from "./contracts.ts";
-import { ROOT } from "./tree.ts";
+import { contractsIn } from "./test/contracts.ts";
+import { countsOf, failuresIn, skippedIn, sumOf, withoutColours } from "./test/counts.ts";
+import { apart, chosen, deal } from "./test/deal.ts";
+import { type Batch, runLanes, TIMEOUT } from "./test/lanes.ts";
+import { paths, ROOT } from "./tree.ts";
+
+const FILES_BEFORE_ONES_EYES = 8;
+const LANES = Math.min(4, availableParallelism() + 1);
+const LONGEST_SHOWN = 6;
 
 if (import.meta.main) {
-  const counts = await runTests(process.argv.slice(2));
+  const words = process.argv.slice(2);
+  const files = chosen(testFiles(), words);
+  const few = files.length <= FILES_BEFORE_ONES_EYES || words.some((word) => word.startsWith("-"));
+  const counts = few ? await runTests(words) : await runSideBySide(files);
   process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+}
+
+function testFiles(): string[] {
+  return paths().filter((path) => /\.test\.tsx?$/.test(path));
 }
 
 /** bun test, live, and one last line that says how it went, whatever happened before it. */
 export async function runTests(args: string[], env: Record<string, string> = {}): Promise<Counts> {
-  const child = Bun.spawn(["bun", "test", ...args], {
+  const child = Bun.spawn([process.execPath, "test", TIMEOUT, ...args], {
     cwd: ROOT,
     env: { ...ENV, ...(process.stdout.isTTY && { FORCE_COLOR: "1" }), ...env },
     stdin: "ignore",
@@ -38,23 +55,46 @@ async function passOn(stream: ReadableStream<Uint8Array>): Promise<string> {
   return said;
 }
 
-/**
- * The totals of Bun's closing summary; a file that crashed at import is one failure in it. Without a summary the run died:
- * the lines printed until then count, and the death is a failure. An exit code that no failure explains is one too.
- */
-export function countsOf(said: string, code: number): Counts {
-  const plain = withoutColours(said);
-  const end = /((?:^ +\d+ \w+.*\n)+)^Ran \d+ tests? across \d+ files?/m.exec(plain)?.[1];
-  const total = (word: string) => Number(new RegExp(`^ +(\\d+) ${word}$`, "m").exec(end ?? "")?.[1] ?? 0);
-  const lines = (word: string) => plain.match(new RegExp(`^\\(${word}\\) `, "gm"))?.length ?? 0;
-  const counts =
-    end === undefined
-      ? { passed: lines("pass"), failed: lines("fail") + 1, skipped: lines("skip") + lines("todo") }
-      : { passed: total("pass"), failed: total("fail"), skipped: total("skip") + total("todo") };
-  return { ...counts, failed: code !== 0 ? Math.max(1, counts.failed) : counts.failed };
+/** Each batch is printed whole when it ends; at the end come all failures once more, what was skipped and why, and the sum. */
+async function runSideBySide(files: string[]): Promise<Counts> {
+  const { alone, others } = apart(files);
+  console.log(
+    `${others.length} files in ${LANES} processes side by side, and ${alone.length} alone, each told when it ends`,
+  );
+  const lanes = (count: number) => ({
+    count,
+    cwd: ROOT,
+    open: async () => ({ TEST_DATABASE_URL: await startTestPostgres() }),
+    tell: ({ body }: Batch) => console.log(`\n${body}`),
+  });
+  const done = [...(await runLanes(deal(others), lanes(LANES))), ...(await runLanes(deal(alone), lanes(1)))];
+  const body = done.map((batch) => batch.body).join("\n");
+  const counts = sumOf(done.map((batch) => batch.counts));
+  const sections = [
+    failuresOf(done).join("\n\n"),
+    skippedIn(body).join("\n"),
+    contractsIn(withoutColours(body)),
+    `longest: ${longest(done)}`,
+    summary(counts),
+  ];
+  for (const section of sections) if (section) console.log(`\n${section}`);
+  return counts;
 }
 
-function withoutColours(said: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes begin with one
-  return said.replace(/\u001b\[[0-9;]*m/g, "");
+function failuresOf(done: Batch[]): string[] {
+  const failed = done.filter(({ counts }) => counts.failed > 0);
+  if (failed.length === 0) return [];
+  const again = failed.flatMap(({ files, body }) => {
+    const found = failuresIn(body);
+    return found.length > 0 ? found : [`${files.join(", ")} failed without a failed test, see above`];
+  });
+  return ["== what failed", ...again];
+}
+
+function longest(done: Batch[]): string {
+  return done
+    .toSorted((a, b) => b.seconds - a.seconds)
+    .slice(0, LONGEST_SHOWN)
+    .map(({ files, seconds }) => `${seconds.toFixed(0)} s ${files.length > 1 ? `${files[0]} and others` : files[0]}`)
+    .join(", ");
 }

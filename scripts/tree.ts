@@ -1,6 +1,6 @@
 // The files of the project as git would commit them, wherever the command was started from.
 import { existsSync } from "node:fs";
-import type { File } from "./tidy-source.ts";
+import type { File } from "./tidy/source.ts";
 
 export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 

@@ -1,21 +1,40 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { StartError } from "../packages/database/start-error.ts";
-import type { Anchor } from "../packages/service/clock.ts";
+import type { Anchor } from "../packages/time/clock.ts";
 
 export interface Secrets {
   /** The passwords of the services' database roles follow from it. */
   database: string;
-  /** The first admin's, unless ADMIN_PASSWORD names another. */
-  adminPassword: string;
+  /** Values of variables that are made where nobody sets them, by the variables' names. */
+  made: Record<string, string>;
+  /** Which of these were made right now, and not at a start before. */
+  fresh: string[];
 }
 
-/** Made at the first start, kept for the owner's eyes only. */
-export function keptSecrets(path: string): Secrets {
-  const kept = readJson<Partial<Secrets>>(path);
-  const secrets = { database: kept?.database ?? secret(32), adminPassword: kept?.adminPassword ?? secret(12) };
-  if (!kept?.database || !kept.adminPassword) writeJson(path, secrets);
-  return secrets;
+/** Made at the first start, kept for the owner's eyes only. `variables` is what the services want made. */
+export function keptSecrets(path: string, variables: string[]): Secrets {
+  const kept = readJson<Record<string, string>>(path) ?? {};
+  const wanted = new Map([["database", 32], ...variables.map((name) => [keyOf(name), bytesOf(name)] as const)]);
+  const missing = Array.from(wanted).filter(([key]) => !kept[key]);
+  const secrets = { ...kept, ...Object.fromEntries(missing.map(([key, bytes]) => [key, randomText(bytes)])) };
+  if (missing.length > 0) writeJson(path, secrets);
+  const of = (key: string) => secrets[key] ?? "";
+  return {
+    database: of("database"),
+    made: Object.fromEntries(variables.map((name) => [name, of(keyOf(name))])),
+    fresh: variables.filter((name) => missing.some(([key]) => key === keyOf(name))),
+  };
+}
+
+/** A person types a password; nobody types a secret. */
+function bytesOf(variable: string): number {
+  return variable.endsWith("_SECRET") ? 32 : 12;
+}
+
+/** ADMIN_PASSWORD is kept as adminPassword. */
+function keyOf(variable: string): string {
+  return variable.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 interface KeptClock extends Anchor {
@@ -52,6 +71,11 @@ function writeJson(path: string, value: object) {
   renameSync(beside, path);
 }
 
-function secret(bytes: number): string {
+/** A value for a variable that nobody has set. */
+export function madeSecret(variable: string): string {
+  return randomText(bytesOf(variable));
+}
+
+function randomText(bytes: number): string {
   return randomBytes(bytes).toString("base64url");
 }

@@ -1,21 +1,34 @@
 import { StartError } from "../packages/database/start-error.ts";
-import { systemClock } from "../packages/service/clock.ts";
-import { createLog, jsonLine, readableLine, together } from "../packages/telemetry/log.ts";
-import type { Environment } from "./all.ts";
-import { readSettings } from "./settings.ts";
-import { type Stops, start } from "./start.ts";
+import { INSTANCE } from "../packages/service/instance.ts";
+import type { Environment } from "../packages/service/variables.ts";
+import { VERSION } from "../packages/service/version.ts";
+import type { Export } from "../packages/telemetry/export.ts";
+import { createLog, jsonLine, type Log, readableLine, together } from "../packages/telemetry/log.ts";
+import { systemClock } from "../packages/time/clock.ts";
+import { checkHealth } from "./health.ts";
+import type { Settings } from "./settings.ts";
+import type { Stops } from "./start.ts";
 
 /** Starts Bodega and returns when it serves. Throws StartError with a sentence for what a person can mend. */
 export async function main(args: string[], env: Environment = process.env): Promise<void> {
-  const settings = readSettings(args, env);
+  if (args[0] === "health") return await checkHealth(env);
+  // A container asks for its health every few seconds: what is checked is not loaded for that.
+  const { readSettings } = await import("./settings.ts");
+  const { start } = await import("./start.ts");
+  const settings = await readSettings(args, env);
   const output = together((text) => process.stdout.write(text));
   process.on("exit", output.flush);
-  const log = createLog((line) => output.put(process.stdout.isTTY ? readableLine(line) : jsonLine(line)));
-  const stops: Stops = [];
+  let exported: Export | undefined;
+  const log = createLog((line) => {
+    output.put(process.stdout.isTTY ? readableLine(line) : jsonLine(line));
+    exported?.line(line);
+  });
+  exported = await exportTo(settings, log);
+  const stops: Stops = exported ? [exported.close] : [];
   const stop = once(async () => {
     for (const close of stops.toReversed()) await close();
   });
-  const starting = start(settings, env, log, stops);
+  const starting = start(settings, log, stops);
   onSignal(async (signal) => {
     log.info("stopping", { signal });
     await Promise.allSettled([starting]);
@@ -27,6 +40,14 @@ export async function main(args: string[], env: Environment = process.env): Prom
     await stop();
     throw error;
   }
+}
+
+/** Without a place to send to, OpenTelemetry's SDK is not even loaded. */
+async function exportTo({ exporting }: Settings, log: Log): Promise<Export | undefined> {
+  if (!exporting) return undefined;
+  const { startExport } = await import("../packages/telemetry/export.ts");
+  const say = (event: string, fields: Record<string, string>) => log.warn(event, fields);
+  return startExport({ ...exporting, say, instance: INSTANCE, version: VERSION });
 }
 
 /** `bun run` passes on the ^C that the terminal has sent to us already: signals this close together are one. */

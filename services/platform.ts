@@ -2,19 +2,15 @@ import type { DescService } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { AuthService, Role } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { type Database, openDatabase } from "../packages/database/database.ts";
-import { migrate } from "../packages/database/migrate.ts";
-import { databaseOn, provision } from "../packages/database/provision.ts";
+import { databaseOn, keyOf, provision, relayOn } from "../packages/database/provision.ts";
 import type { RelayKind } from "../packages/database/relay.ts";
-import { createEmbeddedEvents } from "../packages/events/embedded.ts";
-import type { Events } from "../packages/events/events.ts";
-import { createEmbeddedJobs } from "../packages/jobs/embedded.ts";
-import type { Jobs } from "../packages/jobs/jobs.ts";
-import { createEmbeddedLocks } from "../packages/locks/embedded.ts";
-import type { Locks } from "../packages/locks/locks.ts";
-import type { Clock } from "../packages/service/clock.ts";
-import type { Random } from "../packages/service/random.ts";
-import { openReplicas } from "../packages/service/replicas.ts";
-import { type Running, runService } from "../packages/service/runtime.ts";
+import { openReplicas } from "../packages/database/replicas.ts";
+import { openServerTime } from "../packages/database/server-time.ts";
+import { BROKER_KEEPS } from "../packages/events/forget.ts";
+import type { Verifier } from "../packages/service/caller.ts";
+import { checkRepeats } from "../packages/service/engine/repeats.ts";
+import { type Running, runService } from "../packages/service/engine/runtime.ts";
+import { showSizes } from "../packages/service/engine/table-sizes.ts";
 import type { Service } from "../packages/service/service.ts";
 import {
   createVerifier,
@@ -23,12 +19,19 @@ import {
   type JWK,
   type SigningKey,
   signToken,
-  type Verifier,
-} from "../packages/service/tokens.ts";
+} from "../packages/service/wire/tokens.ts";
+import type { Parts } from "../packages/telemetry/inspection.ts";
 import type { Log } from "../packages/telemetry/log.ts";
 import type { Metrics } from "../packages/telemetry/metrics.ts";
+import type { Clock } from "../packages/time/clock.ts";
+import type { FollowedTime } from "../packages/time/followed.ts";
+import type { Random } from "../packages/time/random.ts";
+import { BROKER } from "./all.ts";
+import { type Carriers, embedMissing, needBroker } from "./carriers.ts";
+import { partsOf } from "./parts.ts";
 
-export interface PlatformOptions {
+/** Carriers that are given take the place of the embedded ones; the platform closes them. */
+export interface PlatformOptions extends Partial<Carriers> {
   services: Service[];
   /** Reaches the services of other processes; left out where there are none. */
   elsewhere?: (service: DescService) => Transport;
@@ -40,53 +43,57 @@ export interface PlatformOptions {
   databaseUrls?: Record<string, string>;
   /** Database and role names are this and the service's name: bodega_order. */
   databasePrefix: string;
-  /** The passwords of the services' roles follow from it, and the key that services sign their tokens with: all processes share it. */
-  secret: string;
+  /** What the services' keys follow from, and their databases are made with: where all of them run in this process. */
+  secret?: string;
+  /** In place of it, where they do not: what this process knows. */
+  keys?: Keys;
   relay: RelayKind;
   /** How often to look for what other processes have written; left out, often. */
   pollMs?: number;
   clock: Clock;
+  /** Behind the clocks: made to follow the server of the first service's database. */
+  time?: FollowedTime;
   /** Tokens, codes and sessions live in real time, whatever the scale of business time. */
   securityClock: Clock;
   random: Random;
   log: Log;
   metrics: Metrics;
-  /** Real adapters, instead of the embedded ones; the platform closes them. */
-  events?: Events;
-  jobs?: Jobs;
-  locks?: Locks;
   /** Public keys whose users' tokens are accepted besides auth's own. */
   trustedKeys?: JWK[];
 }
 
+/** A service's key is what its password and its signing key follow from: from one of them follows nothing of another. */
+export interface Keys {
+  /** Of the services of this process, by name. */
+  own: Record<string, string>;
+  /** The public halves of all services. */
+  services: JWK[];
+}
+
 /** The services of one process, and what they run on. */
-export interface Platform {
+export interface Platform extends Carriers {
   services: Running[];
   verifier: Verifier;
-  events: Events;
-  jobs: Jobs;
-  locks: Locks;
+  parts: Parts;
   close(): Promise<void>;
 }
 
-const BROKER = "broker";
-
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const { clock, securityClock, random, log, metrics, relay, pollMs } = options;
-  const urlOf = await databases(options);
+  const { urlOf, relayUrlOf } = await databases(options);
   const replicasOf = (service: string, { sql }: Database) => {
-    const { replicaUrls = [], databaseUrls = {}, secret } = options;
+    const { replicaUrls = [], databaseUrls = {} } = options;
     if (replicaUrls.length === 0 || databaseUrls[service]) return {};
-    const urls = replicaUrls.map((url) => databaseOn(url, secret, nameOf(options, service)));
+    const urls = replicaUrls.map((url) => databaseOn(url, keyFor(options, service), nameOf(options, service)));
     return { replicas: openReplicas(urls, service, sql, () => performance.now()) };
   };
   const open = (service: string) => openDatabase(urlOf(service), service);
-  const brokerLog = log.with({ service: BROKER });
-  const broker = needsBroker(options) ? open(BROKER) : undefined;
-  if (broker) await migrate(broker, new URL("../packages/events/migrations/", import.meta.url));
-  const events = options.events ?? createEmbeddedEvents(there(broker), brokerLog, clock.now, pollMs);
-  const jobs = options.jobs ?? createEmbeddedJobs(there(broker), brokerLog, pollMs);
-  const locks = options.locks ?? createEmbeddedLocks(() => performance.now(), random.id);
+  const [first] = options.services;
+  const unfollow = first && options.time && (await followServer(options.time, urlOf(first.name)));
+  const broker = needBroker(options) ? open(BROKER) : undefined;
+  const { events, jobs, locks } = await embedMissing(options, broker);
+  if (broker)
+    showSizes({ service: BROKER, sql: broker.sql, metrics, log: log.with({ service: BROKER }) }, BROKER_KEEPS);
 
   const transports = new Map<string, Transport>();
   const find = (service: DescService) => transports.get(service.typeName) ?? options.elsewhere?.(service);
@@ -95,39 +102,49 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     if (!found) throw new Error(`no service of this process answers ${service.typeName}`);
     return found;
   };
-  const serviceKey = await deriveServiceKey(options.secret);
-  const trusted = [serviceKey.publicJwk, ...(options.trustedKeys ?? [])];
-  const verifier = createVerifier(async () => {
-    const auth = find(AuthService);
-    return { keys: [...(auth ? await usersKeys(auth) : []), ...trusted] };
-  }, securityClock);
+  const signing = await signingKeys(options);
+  const own = Array.from(signing.values(), ({ publicJwk }) => publicJwk);
+  const trusted = [...(options.keys?.services ?? own), ...(options.trustedKeys ?? [])];
+  const verifier = createVerifier(
+    async () => {
+      const auth = find(AuthService);
+      return { keys: auth ? await usersKeys(auth) : [] };
+    },
+    securityClock,
+    { trusted },
+  );
 
+  const opened = options.services.map((definition) => {
+    const database = open(definition.name);
+    return { definition, database, ...replicasOf(definition.name, database) };
+  });
   const services = await Promise.all(
-    options.services.map(async (definition) => {
+    opened.map(async ({ definition, database, replicas }) => {
       const { name } = definition;
-      const database = open(name);
       const running = await runService(definition, {
         database,
-        ...replicasOf(name, database),
-        databaseUrl: urlOf(name),
+        ...(replicas && { replicas }),
+        relayUrl: relayUrlOf(name),
         relay,
         ...(pollMs && { pollMs }),
         events,
         jobs,
         locks,
-        clock: name === "auth" ? securityClock : clock,
+        clock: definition.realTime ? securityClock : clock,
         random,
         log,
         metrics,
         verifier,
         transport,
-        serviceToken: tokenSource(serviceKey, name, securityClock, random),
+        serviceToken: tokenSource(there(signing.get(name)), name, securityClock, random),
       });
       for (const { service } of definition.answers) transports.set(service.typeName, running.transport);
       return running;
     }),
   );
   for (const running of services) await running.react();
+  const closing = new AbortController();
+  const checked = checkRepeats(events, { log: log.with({ service: BROKER }), metrics, closing: closing.signal });
 
   return {
     services,
@@ -135,11 +152,33 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     events,
     jobs,
     locks,
+    parts: partsOf({
+      databases: opened.map(({ definition: { name }, database: { sql } }) => ({ name, sql })),
+      replicas: opened[0]?.replicas,
+      events,
+      jobs,
+      locks,
+    }),
     async close() {
+      closing.abort();
       await Promise.all(services.map((running) => running.close()));
-      await Promise.all([events.close(), jobs.close(), locks.close()]);
+      await Promise.all([events.close(), jobs.close(), locks.close(), checked]);
       await broker?.close();
+      await unfollow?.();
     },
+  };
+}
+
+/** Nothing goes on without the time: a busy server is waited for. */
+const FIRST_TIME_MS_MAX = 30_000;
+
+/** Returns what ends it. */
+async function followServer(time: FollowedTime, url: string): Promise<() => Promise<void>> {
+  const server = openServerTime(url);
+  await time.follow(server.ask, FIRST_TIME_MS_MAX);
+  return async () => {
+    await time.close();
+    await server.close();
   };
 }
 
@@ -149,29 +188,38 @@ export async function usersKeys(auth: Transport): Promise<JWK[]> {
   return set.keys;
 }
 
-function needsBroker({ events, jobs }: PlatformOptions): boolean {
-  return !events || !jobs;
+/** Where each database of this process is; made on the server of `databaseUrl`, where the secret is, unless the service has one of its own. */
+async function databases(options: PlatformOptions) {
+  const { databaseUrl, databaseUrls = {}, secret, relay } = options;
+  const by = (locate: typeof databaseOn) => (service: string) =>
+    databaseUrls[service] ?? locate(databaseUrl, keyFor(options, service), nameOf(options, service));
+  // Who gives a service a database of its own gives its user what the relay needs.
+  const found = { urlOf: by(databaseOn), relayUrlOf: by(relayOn) };
+  if (secret === undefined) return found;
+  const wanted = [...options.services.map(({ name }) => name), ...(needBroker(options) ? [BROKER] : [])];
+  const names = wanted.filter((name) => !databaseUrls[name]).map((name) => nameOf(options, name));
+  await provision(databaseUrl, { secret, names, relay });
+  return found;
 }
 
-/** Where each database of this process is; made on the server of `databaseUrl` unless the service has one of its own. */
-async function databases(options: PlatformOptions): Promise<(service: string) => string> {
-  const { databaseUrl, databaseUrls = {}, secret } = options;
-  const wanted = [...options.services.map(({ name }) => name), ...(needsBroker(options) ? [BROKER] : [])];
-  const made = await provision(
-    databaseUrl,
-    secret,
-    wanted.filter((name) => !databaseUrls[name]).map((name) => nameOf(options, name)),
-  );
-  return (service) => databaseUrls[service] ?? there(made.get(nameOf(options, service)));
+function keyFor(options: PlatformOptions, service: string): string {
+  const { secret, keys } = options;
+  return secret === undefined ? there(keys?.own[service]) : keyOf(secret, nameOf(options, service));
+}
+
+/** What each service of this process signs its tokens with. */
+async function signingKeys(options: PlatformOptions): Promise<Map<string, SigningKey>> {
+  const derive = async ({ name }: Service) => [name, await deriveServiceKey(keyFor(options, name), name)] as const;
+  return new Map(await Promise.all(options.services.map(derive)));
 }
 
 function nameOf({ databasePrefix }: PlatformOptions, service: string): string {
   return `${databasePrefix}_${service}`;
 }
 
-function there<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("expected a database, found none");
-  return value;
+function there<T>(key: T | undefined): T {
+  if (key === undefined) throw new Error("expected the key of a service, found none");
+  return key;
 }
 
 const TOKEN_REUSED_MS = 5 * 60_000;

@@ -1,20 +1,31 @@
 import type { RelayKind } from "../packages/database/relay.ts";
 import { StartError } from "../packages/database/start-error.ts";
 import { hostsOf, readDatabaseUrl } from "../packages/database/url.ts";
-import { readKafkaBrokers } from "../packages/events/kafka-brokers.ts";
+import { readKafkaSettings } from "../packages/events/kafka-brokers.ts";
 import { readRabbitmqUrl } from "../packages/jobs/rabbitmq-url.ts";
 import { readRedisUrl } from "../packages/locks/redis-url.ts";
-import type { Anchor } from "../packages/service/clock.ts";
-import { readPort, readSecret } from "../packages/service/variables.ts";
-import { type Environment, SERVICE_NAMES } from "./all.ts";
+import { withSecretFiles } from "../packages/service/secret-files.ts";
+import type { Service } from "../packages/service/service.ts";
+import { readInnerTls, readTls } from "../packages/service/tls.ts";
+import { type Environment, readSecret, withoutCredentials } from "../packages/service/variables.ts";
+import { readExporting } from "../packages/telemetry/otel-config.ts";
+import type { Anchor } from "../packages/time/clock.ts";
+import { BROKER, loadServices, SERVICE_NAMES } from "./all.ts";
 import { readConfig as gatewayConfig } from "./gateway/config.ts";
+import { GATEWAY, keyVariable, readPublicKeys } from "./keys.ts";
 
-export type Settings = ReturnType<typeof readSettings>;
+export type Settings = Awaited<ReturnType<typeof readSettings>>;
 
-/** What a process is and what it stands on. Throws StartError with a sentence that names the variable or the argument. */
-export function readSettings(args: string[], env: Environment) {
+/**
+ * What a process is and what it stands on: the environment is read here and nowhere below. Throws StartError with a sentence that names the
+ * variable or the argument.
+ */
+export async function readSettings(args: string[], given: Environment) {
   const runs = whatRuns(args);
   try {
+    const env = withSecretFiles(given);
+    const load = (made: Environment = {}) => loadServices(runs.services, completed(env, made));
+    const services = await load();
     const relay = relayKind(env);
     if (relay === "wal" && hostsOf(env["DATABASE_URL"] ?? "").length > 1)
       throw new Error("RELAY=wal reads the log of one server, but DATABASE_URL names several: use RELAY=poll");
@@ -26,49 +37,90 @@ export function readSettings(args: string[], env: Environment) {
       databaseUrl: databaseUrl("DATABASE_URL", env["DATABASE_URL"]),
       databaseUrls: databaseUrls(env),
       replicaUrls: replicaUrls(env["DATABASE_REPLICA_URLS"] ?? "", env["DATABASE_URL"]),
-      kafka: env["KAFKA_BROKERS"] ? readKafkaBrokers(env["KAFKA_BROKERS"]) : undefined,
+      kafka: readKafkaSettings(env),
       rabbitmq: readRabbitmqUrl(env),
       redis: env["REDIS_URL"] ? readRedisUrl(env["REDIS_URL"]) : undefined,
+      tls: readTls(env),
+      innerTls: readInnerTls(env),
+      exporting: readExporting(env),
       timeScale,
-      mailPort: readPort(env, "MAIL_PORT", 8025),
-      smtpPort: readPort(env, "SMTP_PORT", 1025),
       relay,
-      ...readApart(runs, env, timeScale),
+      ...readApart(runs, services, env, timeScale),
+      made: madeFor(services),
+      /** The services of this process, configured; `made` has values for what is not set. */
+      load,
     };
   } catch (error) {
     throw sentence(error);
   }
 }
 
-/** Everything in one process; or the edge alone; or some services without it. */
+/** Everything in one process; or the edge alone; or some services without it; or a command that ends. */
 export interface Runs {
-  kind: "all" | "gateway" | "services";
+  kind: "all" | "gateway" | "services" | "provision" | "secrets";
   services: string[];
+  /** Of `secrets`. */
+  folder?: string;
 }
 
 function whatRuns(args: string[]): Runs {
   const names = args.length > 0 ? args : ["all"];
   if (names.length === 1 && names[0] === "all") return { kind: "all", services: SERVICE_NAMES };
+  if (names[0] === "all" && names[1] === "without" && names.length > 2) return allWithout(names.slice(2));
   if (names.length === 1 && names[0] === "gateway") return { kind: "gateway", services: [] };
-  const foreign = names.filter((name) => !SERVICE_NAMES.includes(name));
-  if (foreign.length === 0) return { kind: "services", services: [...new Set(names)] };
-  throw new StartError(
-    `A process runs "all", or "gateway" alone, or some of ${SERVICE_NAMES.join(", ")}; found ${foreign.join(" ")}.`,
+  if (names.length === 1 && names[0] === "provision") return { kind: "provision", services: [] };
+  const [command, folder, ...more] = names;
+  if (command === "secrets" && folder && more.length === 0) return { kind: "secrets", services: [], folder };
+  if (foreignIn(names).length > 0) throw notToRun(foreignIn(names));
+  return { kind: "services", services: [...new Set(names)] };
+}
+
+/** What is left out hears nothing meanwhile, and everything when it runs again; what the others ask of it is refused. */
+function allWithout(names: string[]): Runs {
+  if (foreignIn(names).length > 0) throw notToRun(foreignIn(names));
+  return { kind: "all", services: SERVICE_NAMES.filter((name) => !names.includes(name)) };
+}
+
+const foreignIn = (names: string[]) => names.filter((name) => !SERVICE_NAMES.includes(name));
+
+function notToRun(found: string[]): StartError {
+  return new StartError(
+    `A process runs "all", or "all without" some, or "gateway" or "provision" alone, or "secrets" with a folder, or some of ${SERVICE_NAMES.join(", ")}; found ${found.join(" ")}.`,
   );
 }
 
-/** What processes apart must agree on; in one process it is made, and kept in DATA_DIR. */
-function readApart({ kind, services }: Runs, env: Environment, timeScale: number) {
-  const needed = kind === "services" ? ["CLUSTER_SECRET", "DATABASE_URL"] : [];
-  if (services.includes("auth") && kind !== "all") needed.push("ADMIN_PASSWORD");
-  if (kind !== "all" && timeScale !== 1) needed.push("TIME_SCALE_SINCE");
+const OF_NO_RUNNING_SERVICE =
+  'CLUSTER_SECRET is for "provision" alone: whoever took one service over would be all of them with it. "bun services/main.ts secrets DIR" writes a key for each; give each process its own, such as ORDER_KEY_FILE, and PUBLIC_KEYS_FILE';
+
+/** What processes apart must agree on, and what each alone is told; in one process it is made, and kept in DATA_DIR. */
+function readApart({ kind }: Runs, services: Service[], env: Environment, timeScale: number) {
+  const apart = kind === "services" || kind === "gateway";
+  if (apart && env["CLUSTER_SECRET"]) throw new Error(OF_NO_RUNNING_SERVICE);
+  const keys = kind === "services" ? keysOf(services, env) : kind === "gateway" ? [GATEWAY] : [];
+  const needed = keys.map(keyVariable);
+  if (kind === "services") needed.push("PUBLIC_KEYS", ...madeFor(services));
+  if (kind === "provision") needed.push("CLUSTER_SECRET", "DATABASE_URL");
+  if (kind === "services" && databasesOf(services, env).some((name) => !env[databaseVariable(name)]))
+    needed.push("DATABASE_URL");
+  if (apart && timeScale !== 1) needed.push("TIME_SCALE_SINCE");
   const missing = needed.filter((name) => !env[name]);
   if (missing.length > 0) throw new Error(`services apart need ${missing.join(" and ")}`);
   return {
     secret: readSecret(env, "CLUSTER_SECRET") ?? "",
+    keys: Object.fromEntries(keys.map((name) => [name, readSecret(env, keyVariable(name)) ?? ""])),
+    publicKeys: readPublicKeys(env["PUBLIC_KEYS"] || '{"keys":[]}'),
     anchor: anchorAt(env["TIME_SCALE_SINCE"] ?? ""),
     urls: Object.fromEntries(SERVICE_NAMES.map((name) => [name, serviceUrl(name, env)])),
   };
+}
+
+function madeFor(services: Service[]): string[] {
+  return services.flatMap(({ made = [] }) => made);
+}
+
+/** An empty variable is an unset one. */
+function completed(env: Environment, made: Environment): Environment {
+  return { ...made, ...Object.fromEntries(Object.entries(env).filter(([, value]) => value)) };
 }
 
 /** Scaled clocks agree when they started at one moment. */
@@ -81,15 +133,33 @@ function anchorAt(since: string): Anchor {
 /** Where a service answers: ORDER_URL, or the name that a container network gives it. */
 function serviceUrl(name: string, env: Environment): string {
   const variable = `${name.toUpperCase()}_URL`;
-  const url = env[variable] || `http://${name}:8080`;
+  const scheme = env["INNER_TLS"] === "on" ? "https" : "http";
+  const url = withoutCredentials(variable, env[variable] || `${scheme}://${name}:8080`);
   if (!URL.canParse(url) || !/^https?:\/\/[^/?#]+$/.test(url))
-    throw new Error(`${variable} must be of the form http://host:port, found ${url}`);
+    throw new Error(`${variable} must be of the form ${scheme}://host:port, found ${url}`);
+  if (scheme === "https" && !url.startsWith("https:"))
+    throw new Error(`${variable} must begin with https:// where INNER_TLS is on, found ${url}`);
   return url;
 }
 
+/** Which databases a process uses: its services', and the broker's where that is embedded. */
+function databasesOf(services: Service[], env: Environment): string[] {
+  const embedded = !env["KAFKA_BROKERS"] || !env["RABBITMQ_URL"];
+  return [...services.map(({ name }) => name), ...(embedded ? [BROKER] : [])];
+}
+
+/** A database that is there already has a password of its own; a service signs its tokens all the same. */
+function keysOf(services: Service[], env: Environment): string[] {
+  return databasesOf(services, env).filter((name) => name !== BROKER || !env[databaseVariable(BROKER)]);
+}
+
+export function databaseVariable(name: string): string {
+  return `${name.toUpperCase()}_DATABASE_URL`;
+}
+
 function databaseUrls(env: Environment): Record<string, string> {
-  const urls = SERVICE_NAMES.map((name) => {
-    const variable = `${name.toUpperCase()}_DATABASE_URL`;
+  const urls = [...SERVICE_NAMES, BROKER].map((name) => {
+    const variable = databaseVariable(name);
     return [name, databaseUrl(variable, env[variable])] as const;
   });
   return Object.fromEntries(urls.flatMap(([name, url]) => (url ? [[name, url]] : [])));

@@ -1,99 +1,146 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AuthService } from "../packages/api/gen/bodega/auth/v1/auth_pb.ts";
+import { openDatabase } from "../packages/database/database.ts";
 import { startEmbeddedPostgres } from "../packages/database/embedded.ts";
+import { migrate } from "../packages/database/migrate.ts";
+import { provision } from "../packages/database/provision.ts";
 import { explain, explainDatabase } from "../packages/database/start-error.ts";
-import type { Events } from "../packages/events/events.ts";
-import { createKafkaEvents } from "../packages/events/kafka.ts";
-import type { Jobs } from "../packages/jobs/jobs.ts";
-import { createRabbitmqJobs } from "../packages/jobs/rabbitmq.ts";
-import { createEmbeddedLocks } from "../packages/locks/embedded.ts";
-import type { Locks } from "../packages/locks/locks.ts";
-import { createRedisLocks } from "../packages/locks/redis.ts";
-import type { App } from "../packages/service/app.ts";
-import { type Anchor, systemClock } from "../packages/service/clock.ts";
-import { systemRandom } from "../packages/service/random.ts";
-import type { Service } from "../packages/service/service.ts";
-import { createVerifier } from "../packages/service/tokens.ts";
+import { authority, type BannerLine } from "../packages/service/outside.ts";
+import { createOriginReader, createOriginSeal } from "../packages/service/wire/edge-origin.ts";
+import { remoteTime } from "../packages/service/wire/remote.ts";
+import { createVerifier, deriveEdgeKey } from "../packages/service/wire/tokens.ts";
+import type { Parts } from "../packages/telemetry/inspection.ts";
 import type { Log } from "../packages/telemetry/log.ts";
-import { createMetrics } from "../packages/telemetry/metrics.ts";
-import { type Environment, loadServices } from "./all.ts";
-import { readConfig as authConfig } from "./auth/config.ts";
+import { createMetrics, type Metrics } from "../packages/telemetry/metrics.ts";
+import { type Anchor, systemClock } from "../packages/time/clock.ts";
+import { createFollowedTime } from "../packages/time/followed.ts";
+import { systemRandom } from "../packages/time/random.ts";
+import { BROKER, declarations, SERVICE_NAMES } from "./all.ts";
+import { type Carriers, connectCarriers, nameCarriers, openLocks } from "./carriers.ts";
+import { inspectCertificate } from "./certificate.ts";
 import { anchorFor, keptSecrets } from "./data-folder.ts";
-import { createElsewhere } from "./elsewhere.ts";
+import { inspectDisk } from "./disk.ts";
 import { createGateway, type GatewayOptions } from "./gateway/gateway.ts";
 import type { Listening } from "./gateway/listen.ts";
-import { listenInside } from "./inside.ts";
-import { startCatcher } from "./mail/embedded.ts";
-import type { PaymentConfig } from "./payment/config.ts";
-import { paymentRoutes } from "./payment/routes.ts";
+import { listenInside } from "./inner-port.ts";
+import { databaseName, GATEWAY, writeSecrets } from "./keys.ts";
 import { type Platform, type PlatformOptions, startPlatform, usersKeys } from "./platform.ts";
+import { remoteServices, transportsTo } from "./remote-services.ts";
 import { type Settings, sentence } from "./settings.ts";
 
 /** What is to be closed, the last first. */
 export type Stops = (() => Promise<void>)[];
 
-export async function start(settings: Settings, env: Environment, log: Log, stops: Stops): Promise<void> {
-  const { kind, gateway, kafka, rabbitmq, redis } = settings;
-  if (kind === "all") await startAll(settings, env, log, stops);
+export async function start(settings: Settings, log: Log, stops: Stops): Promise<void> {
+  const { kind, gateway } = settings;
+  if (kind === "provision") return provisionAll(settings, log);
+  if (kind === "secrets") return makeSecrets(settings);
+  if (kind === "all") await startAll(settings, log, stops);
   if (kind === "gateway") await startEdge(settings, log, stops);
-  if (kind === "services") await startServices(settings, env, log, stops);
-  const carriers = { events: kafka && "kafka", jobs: rabbitmq && "rabbitmq", locks: redis && "redis" };
-  log.info("ports", Object.fromEntries(Object.entries(carriers).map(([port, real]) => [port, real ?? "embedded"])));
+  if (kind === "services") await startServices(settings, log, stops);
+  log.info("ports", nameCarriers(settings));
   if (kind !== "services" && !gateway.rateLimits) log.warn("rate limits are off: fit for benches only");
 }
 
 /** Everything in this process, on whatever of it is not embedded. */
-async function startAll(settings: Settings, env: Environment, log: Log, stops: Stops): Promise<void> {
-  const { dataDir, timeScale } = settings;
-  // What is wrong with the services' settings is told before anything is made.
-  await load(settings.services, env);
+async function startAll(settings: Settings, log: Log, stops: Stops): Promise<void> {
+  const { dataDir, timeScale, made } = settings;
   const databaseUrl = settings.databaseUrl ?? (await embeddedDatabase(dataDir, log, stops));
-  const { secrets, anchor } = keptData(dataDir, timeScale);
-  const adminPassword = env["ADMIN_PASSWORD"] || secrets.adminPassword;
+  const { secrets, anchor } = keptData(dataDir, timeScale, made);
   const base = foundation(settings, anchor, log, stops);
-  const services = await load(settings.services, { ...env, ADMIN_PASSWORD: adminPassword });
+  const services = await settings.load(secrets.made);
   const platform = await platformOn(base, { services, databaseUrl, secret: settings.secret || secrets.database });
-  const catcher = await catcherOf(base, platform);
-  const pages = pagesOf(platform)["payment"];
-  const listening = await openEdge(base, { ...platform, ...(pages && { pages }) });
-  announce(settings, {
-    ...listening,
-    mailPort: catcher?.port ?? 0,
-    smtpPort: catcher?.smtpPort ?? 0,
-    adminEmail: authConfig(env).adminEmail,
-    adminPassword,
-  });
+  const listeners = await openListeners(base, platform);
+  const told = services.flatMap(({ banner, config }) => banner?.(config, secrets.fresh) ?? []);
+  const parts = { ...platform.parts, disk: () => inspectDisk(dataDir) };
+  announce(settings, await openEdge(base, { ...platform, parts }), listeners, told);
 }
 
-/** The edge alone. It needs no database and no secret: it passes on what it is asked, and each service decides. */
+/**
+ * Makes what the services need on the server of DATABASE_URL, tables included, so that of an upgrade this is the first step: each service then finds its own by its
+ * key, and has no right to make anything on the server. Databases that were made under another secret are taken over.
+ */
+async function provisionAll({ databaseUrl = "", secret, relay }: Settings, log: Log): Promise<void> {
+  const names = [...SERVICE_NAMES, BROKER].map(databaseName);
+  const urls = await provision(databaseUrl, { secret, names, relay, takeOver: true }).catch((error: unknown) => {
+    throw explainDatabase(error, undefined);
+  });
+  for (const { name, migrations } of await declarations()) {
+    const database = openDatabase(urls.get(databaseName(name)) ?? "", name);
+    const told = (migration: string, seconds: number) =>
+      log.info("migration.running", { service: name, migration, seconds });
+    await migrate(database, migrations, told).finally(database.close);
+  }
+  process.stdout.write(`${names.join(" ")}: ready\n`);
+}
+
+async function makeSecrets({ folder = "" }: Settings): Promise<void> {
+  const made = (await declarations()).flatMap((service) => service.made ?? []);
+  for (const path of await writeSecrets(folder, made)) process.stdout.write(`${path}\n`);
+}
+
+/** The edge alone. It needs no database: it passes on what it is asked and signs where that came from, and each service decides. */
 async function startEdge(settings: Settings, log: Log, stops: Stops): Promise<void> {
   const base = foundation(settings, settings.anchor, log, stops);
-  const { services, pages, transport } = createElsewhere(settings.urls);
-  const verifier = createVerifier(async () => ({ keys: await usersKeys(transport(AuthService)) }), systemClock());
-  const locks = locksOn(base);
+  const seal = createOriginSeal(await deriveEdgeKey(settings.keys[GATEWAY] ?? ""), base.securityClock);
+  const { urls, innerTls } = settings;
+  const services = remoteServices(await declarations(), urls, seal, innerTls);
+  const auth = transportsTo(urls, innerTls)(AuthService);
+  const verifier = createVerifier(async () => ({ keys: await usersKeys(auth) }), base.securityClock);
+  stops.push(base.time.close);
+  // It has no database of its own, and tokens have times in them: who made them tells the time.
+  void base.time
+    .follow(() => remoteTime(urls["auth"] ?? "", innerTls))
+    .catch((error: unknown) => {
+      log.warn("clock.not_followed", { message: String(error) });
+    });
+  const locks = openLocks(settings, log, base.random);
   stops.push(locks.close);
-  const { port, grpcPort, opsPort } = await openEdge(base, { services, verifier, locks, pages });
+  const { port, grpcPort, opsPort } = await openEdge(base, {
+    services,
+    verifier,
+    locks,
+    parts: { locks: locks.inspect },
+  });
   log.info("open", { runs: "gateway", port, grpc_port: grpcPort, ops_port: opsPort });
 }
 
 /** Some services, for the edge and for each other. */
-async function startServices(settings: Settings, env: Environment, log: Log, stops: Stops): Promise<void> {
+async function startServices(settings: Settings, log: Log, stops: Stops): Promise<void> {
   const base = foundation(settings, settings.anchor, log, stops);
-  const services = await load(settings.services, env);
-  const { databaseUrl = "", secret, urls, gateway } = settings;
-  const elsewhere = createElsewhere(urls).transport;
-  const platform = await platformOn(base, { services, databaseUrl, secret, elsewhere });
-  await catcherOf(base, platform);
-  const inside = listenInside({ ...gateway, ...base, services: platform.services, pages: pagesOf(platform) });
+  const { databaseUrl = "", urls, innerTls, gateway, publicKeys } = settings;
+  const services = await settings.load();
+  const keys = { own: settings.keys, services: publicKeys.services };
+  const platform = await platformOn(base, { services, databaseUrl, keys, elsewhere: transportsTo(urls, innerTls) });
+  await openListeners(base, platform);
+  const readOrigin = createOriginReader(publicKeys.edge, base.securityClock);
+  const { services: running, parts } = platform;
+  const inside = listenInside({ ...gateway, ...base, services: running, parts, readOrigin, tls: innerTls });
   stops.push(inside.close);
   log.info("open", { runs: settings.services.join(" "), port: inside.port, ops_port: inside.opsPort });
 }
 
 /** What every kind of process stands on. */
 function foundation(settings: Settings, anchor: Anchor, log: Log, stops: Stops) {
-  const clock = systemClock(settings.timeScale, anchor);
-  return { settings, stops, log, clock, random: systemRandom(clock), metrics: createMetrics() };
+  const metrics = createMetrics();
+  const time = createFollowedTime(tellSkew(metrics, log));
+  const clock = systemClock(settings.timeScale, anchor, time.nowMs);
+  const securityClock = systemClock(1, { real: 0, business: 0 }, time.nowMs);
+  return { settings, stops, log, time, clock, securityClock, random: systemRandom(clock), metrics };
+}
+
+/** Further than this, people reading this machine's other logs are misled: worth a line, once. */
+const SKEW_MS_TOLD = 1_000;
+
+function tellSkew(metrics: Metrics, log: Log) {
+  let told = false;
+  return (skewMs: number) => {
+    metrics.clockSkew.set(skewMs / 1_000);
+    const off = Math.abs(skewMs) > SKEW_MS_TOLD;
+    if (off && !told) log.warn("clock.off", { skew_ms: Math.round(skewMs), decided_by: "the database's clock" });
+    told = off;
+  };
 }
 
 type Foundation = ReturnType<typeof foundation>;
@@ -103,7 +150,7 @@ const PRIVATE_POLL_MS = 1_000;
 
 async function platformOn(
   base: Foundation,
-  where: Pick<PlatformOptions, "services" | "databaseUrl" | "secret" | "elsewhere">,
+  where: Pick<PlatformOptions, "services" | "databaseUrl" | "secret" | "keys" | "elsewhere">,
 ): Promise<Platform> {
   const { databaseUrl, databaseUrls, replicaUrls, dataDir, relay } = base.settings;
   const platform = await startPlatform({
@@ -114,83 +161,59 @@ async function platformOn(
     databasePrefix: "bodega",
     relay,
     ...(!databaseUrl && { pollMs: PRIVATE_POLL_MS }),
-    securityClock: systemClock(),
-    ...eventsOn(base),
-    ...(await jobsOn(base)),
-    locks: locksOn(base),
+    ...(await carriersOf(base)),
   }).catch((error: unknown) => {
-    throw explainDatabase(error, databaseUrl ? undefined : dataDir);
+    throw explainDatabase(error, databaseUrl ? undefined : dataDir, where.keys && PROVISIONED);
   });
   base.stops.push(platform.close);
   return platform;
 }
 
+const PROVISIONED =
+  'have been made ready by "bun services/main.ts provision" with the secret that the keys of these services follow from';
+
+function carriersOf({ settings, log, random }: Foundation): Promise<Partial<Carriers>> {
+  return connectCarriers(settings, log, random).catch((error: unknown) => {
+    throw sentence(error);
+  });
+}
+
+function certificateAt(at: string | undefined, now: () => Date): Parts {
+  return at === undefined ? {} : { certificate: () => inspectCertificate(at, now()) };
+}
+
 async function openEdge(
-  { settings, log, metrics, stops }: Foundation,
-  behind: Pick<GatewayOptions, "services" | "verifier" | "locks" | "pages">,
+  { settings, log, metrics, time, securityClock, stops }: Foundation,
+  { services, verifier, locks, parts }: Pick<GatewayOptions, "services" | "verifier" | "locks"> & { parts: Parts },
 ): Promise<Listening> {
-  const { services, verifier, locks, pages } = behind;
+  const config = settings.gateway;
   const edge = createGateway({
-    ...{ services, verifier, locks, metrics, config: settings.gateway, log: log.with({ service: "gateway" }) },
-    ...(pages && { pages }),
+    ...{ services, verifier, locks, metrics, config, time, clock: securityClock },
+    parts: { ...parts, ...certificateAt(config.certificateAt, securityClock.now) },
+    log: log.with({ service: "gateway" }),
   });
   const listening = await edge.listen();
   stops.push(listening.close);
   return listening;
 }
 
-/** Beside the service whose mails it catches. */
-async function catcherOf({ settings, stops }: Foundation, { services }: Platform) {
-  const mail = services.find(({ name }) => name === "mail");
-  if (!mail) return undefined;
-  const { mailPort, smtpPort, gateway } = settings;
-  const catcher = await startCatcher(mail.app, { mailPort, smtpPort, host: gateway.host });
-  stops.push(catcher.close);
-  return catcher;
+/** What services open beside the edge, and its lines of the banner. */
+async function openListeners({ stops }: Foundation, { services }: Platform): Promise<BannerLine[]> {
+  const lines: BannerLine[] = [];
+  for (const { definition, app } of services) {
+    for (const open of definition.listens ?? []) {
+      const { banner, close } = await open(app);
+      stops.push(close);
+      lines.push(banner);
+    }
+  }
+  return lines;
 }
 
-/** What a service answers to browsers beside its RPCs. */
-function pagesOf({ services }: Platform) {
-  const payment = services.find(({ name }) => name === "payment");
-  // Every app lies in one list; payment's carries payment's configuration.
-  return payment ? { payment: paymentRoutes(payment.app as App<PaymentConfig>) } : {};
-}
-
-function eventsOn({ settings, log }: Foundation): { events?: Events } {
-  const { kafka: brokers } = settings;
-  const nowMs = () => performance.now();
-  return brokers ? { events: createKafkaEvents({ brokers, log: log.with({ service: "broker" }), nowMs }) } : {};
-}
-
-async function jobsOn({ settings, log }: Foundation): Promise<{ jobs?: Jobs }> {
-  const { rabbitmq } = settings;
-  if (!rabbitmq) return {};
-  const nowMs = () => performance.now();
-  const connecting = createRabbitmqJobs({ ...rabbitmq, log: log.with({ service: "broker" }), nowMs });
-  return {
-    jobs: await connecting.catch((error: unknown) => {
-      throw sentence(error);
-    }),
-  };
-}
-
-function locksOn({ settings, log, random }: Foundation): Locks {
-  const { redis: address } = settings;
-  const nowMs = () => performance.now();
-  if (!address) return createEmbeddedLocks(nowMs, random.id);
-  return createRedisLocks({ address, log, nowMs, newToken: random.id });
-}
-
-function load(names: string[], env: Environment): Promise<Service[]> {
-  return loadServices(names, env).catch((error: unknown) => {
-    throw sentence(error);
-  });
-}
-
-function keptData(dataDir: string, timeScale: number) {
+function keptData(dataDir: string, timeScale: number, made: string[]) {
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    const secrets = keptSecrets(join(dataDir, "secrets.json"));
+    const secrets = keptSecrets(join(dataDir, "secrets.json"), made);
     return { secrets, anchor: anchorFor(join(dataDir, "clock.json"), timeScale) };
   } catch (error) {
     throw explain(error, dataDir);
@@ -203,27 +226,24 @@ async function embeddedDatabase(dataDir: string, log: Log, stops: Stops): Promis
   return server.url;
 }
 
-interface Where {
-  port: number;
-  grpcPort: number;
-  opsPort: number;
-  mailPort: number;
-  smtpPort: number;
-  adminEmail: string;
-  adminPassword: string;
-}
-
-function announce({ gateway, dataDir, timeScale }: Settings, where: Where) {
-  const host = gateway.host.includes(":") ? `[${gateway.host}]` : gateway.host;
-  process.stderr.write(`
-  Bodega is open.
-
-  Edge          http://${host}:${where.port}        Connect, gRPC-Web, REST; /openapi.json
-  gRPC          ${host}:${where.grpcPort}
-  Mail catcher  http://${host}:${where.mailPort}        SMTP on ${where.smtpPort}
-  Operations    http://${host}:${where.opsPort}/metrics
-  Admin         ${where.adminEmail}  ${where.adminPassword}
-  Data          ${dataDir}${timeScale === 1 ? "" : `\n  Time          runs ${timeScale} times as fast`}
-
-`);
+/** What a person needs to know of a process that runs everything. */
+function announce(
+  { gateway, dataDir, timeScale }: Settings,
+  edge: Listening,
+  listeners: BannerLine[],
+  told: BannerLine[],
+) {
+  const at = (port: number) => authority(gateway.host, port);
+  const lines: BannerLine[] = [
+    ["Edge", `http://${at(edge.port)}        Connect, gRPC-Web, REST; /openapi.json`],
+    ["gRPC", at(edge.grpcPort)],
+    ...listeners,
+    ["Operations", `http://${authority(gateway.opsHost, edge.opsPort)}/metrics`],
+    ...told,
+    ["Data", dataDir],
+    ...(timeScale === 1 ? [] : [["Time", `runs ${timeScale} times as fast`] satisfies BannerLine]),
+  ];
+  const width = Math.max(...lines.map(([what]) => what.length)) + 2;
+  const text = lines.map(([what, answer]) => `  ${what.padEnd(width)}${answer}`).join("\n");
+  process.stderr.write(`\n  Bodega is open.\n\n${text}\n\n`);
 }

@@ -27,8 +27,13 @@ export interface Job<M extends DescMessage = DescMessage> {
 export type Body<T extends Fact | Job> = MessageShape<T["schema"]>;
 export type BodyInit<T extends Fact | Job> = MessageInitShape<T["schema"]>;
 
-export function fact<M extends DescMessage>(type: string, schema: M, key: (body: MessageShape<M>) => string): Fact<M> {
-  return { kind: "fact", type, topic: type.slice(0, type.indexOf(".")), schema, key };
+export function fact<M extends DescMessage>(
+  type: string,
+  schema: M,
+  key: (body: MessageShape<M>) => string,
+  topic = type.slice(0, type.indexOf(".")),
+): Fact<M> {
+  return { kind: "fact", type, topic, schema, key };
 }
 
 export function job<M extends DescMessage>(

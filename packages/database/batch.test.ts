@@ -1,18 +1,23 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { randomUUID } from "node:crypto";
-import { testDatabase } from "../../tests/databases.ts";
+import { testDatabase } from "../../tests/kit/databases.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
+import { startTcpProxy } from "../../tests/kit/tcp-proxy.ts";
 import { createBatcher, type OnceKey } from "./batch.ts";
+import { isOutage, isTooSlow, openDatabase } from "./database.ts";
+import { isOverload } from "./gather.ts";
 import { record } from "./story.ts";
 
 setDefaultTimeout(30_000);
 const recorder = { service: "test", now: () => new Date("2026-01-05T08:00:00Z"), newId: randomUUID };
 
 async function open() {
-  const { database } = await testDatabase();
+  const { database, url } = await testDatabase();
   await database.sql`create table notes (note_id uuid primary key, text text not null check (text <> 'bad'), amount bigint)`;
   return {
     database,
-    batcher: createBatcher(database.sql),
+    url,
+    batcher: createBatcher(database),
     texts: async () =>
       (await database.sql<{ text: string }[]>`select text from notes order by text`).map((row) => row.text),
   };
@@ -79,5 +84,66 @@ test("with and without a key in one batch", async () => {
   ]);
   expect(fresh).toEqual([true, false, true]);
   expect(await texts()).toEqual(["first", "new", "plain"]);
+  await database.close();
+});
+
+test("behind a database that falls silent every caller is refused, and who comes then is not begun; when it speaks again it is served", async () => {
+  const { database, url, texts } = await open();
+  const proxy = await startTcpProxy({ hostname: "127.0.0.1", port: Number(new URL(url).port) });
+  const apart = openDatabase(Object.assign(new URL(url), { port: proxy.port }).href, "apart");
+  const batcher = createBatcher(apart);
+  await batcher.commit(note("before"));
+  proxy.swallow();
+  const told = await Promise.allSettled(
+    Array.from({ length: 500 }, (_, index) => batcher.commit(note(`lost ${index}`))),
+  );
+  expect(told.every((each) => each.status === "rejected" && isOutage(each.reason))).toBe(true);
+  let begun = false;
+  const refusal = await apart
+    .unlessSilent(async () => {
+      begun = true;
+    })
+    .catch((error: unknown) => error);
+  expect({ begun, outage: isOutage(refusal) }).toEqual({ begun: false, outage: true });
+  proxy.pass();
+  await eventually(() =>
+    batcher.commit(note("after")).then(
+      () => true,
+      () => false,
+    ),
+  );
+  expect(await texts()).toEqual(expect.arrayContaining(["before", "after"]));
+  await apart.close();
+  await proxy.end();
+  await database.close();
+});
+
+test("behind a lock that is held for long its callers are refused, their neighbours are served, and the queue does not wait for each", async () => {
+  const { database, batcher, texts } = await open();
+  await database.sql`create table taken (name text primary key)`;
+  const take = (name: string) => {
+    const recording = record(recorder);
+    recording.insert("taken", { name });
+    return recording.recorded;
+  };
+  const release = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  const holder = database.transaction(async (sql) => {
+    await sql`set local idle_in_transaction_session_timeout = 0`;
+    await sql`insert into taken values ('held')`;
+    held.resolve();
+    await release.promise;
+  });
+  await held.promise;
+  const blocked = Promise.allSettled(Array.from({ length: 3 }, () => batcher.commit(take("held"))));
+  const neighbours = Promise.all(Array.from({ length: 20 }, (_, index) => batcher.commit(note(`neighbour ${index}`))));
+  await neighbours;
+  expect(await texts()).toHaveLength(20);
+  for (const each of await blocked) {
+    if (each.status === "fulfilled") throw new Error("expected a refusal, found a commit");
+    expect(isTooSlow(each.reason) || isOverload(each.reason)).toBe(true);
+  }
+  release.resolve();
+  await holder;
   await database.close();
 });

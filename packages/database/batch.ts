@@ -1,4 +1,4 @@
-import type { Sql } from "./database.ts";
+import { COMMIT_CONNECTIONS, type Database, isOutage, type Sql, unlessDeadlocked } from "./database.ts";
 import { gather } from "./gather.ts";
 import { json, jsonRow, type Recorded, type Row, write } from "./story.ts";
 
@@ -20,7 +20,7 @@ export interface Batcher {
 }
 
 const BATCH_STORIES_MAX = 64;
-const FLUSHERS = 2;
+const FLUSHERS = COMMIT_CONNECTIONS;
 
 interface Story {
   recorded: Recorded;
@@ -28,12 +28,16 @@ interface Story {
 }
 
 /** Group commit: the stories that wait become one statement. Two of one key never share it: the second would not see that the first took the key. */
-export function createBatcher(sql: Sql): Batcher {
-  const commit = gather<Story, boolean>((stories) => writeStories(sql, stories), {
-    itemsMax: BATCH_STORIES_MAX,
-    atOnce: FLUSHERS,
-    keyOf: ({ key }) => key && `${key.caller} ${key.rpc} ${key.request_id}`,
-  });
+export function createBatcher({ commits, unlessSilent }: Pick<Database, "commits" | "unlessSilent">): Batcher {
+  const commit = gather<Story, boolean>(
+    (stories) => unlessDeadlocked(() => unlessSilent(() => writeStories(commits, stories))),
+    {
+      itemsMax: BATCH_STORIES_MAX,
+      atOnce: FLUSHERS,
+      isEverybodys: isOutage,
+      keyOf: ({ key }) => key && `${key.caller} ${key.rpc} ${key.request_id}`,
+    },
+  );
   return { commit: (recorded, key) => commit({ recorded, key }) };
 }
 

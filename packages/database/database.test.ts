@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { testDatabase } from "../../tests/databases.ts";
-import { eventually } from "../service/eventually.ts";
+import { testDatabase } from "../../tests/kit/databases.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
 import { isOutage } from "./database.ts";
 
 setDefaultTimeout(30_000);

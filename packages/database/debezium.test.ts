@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { testDatabase } from "../../tests/databases.ts";
-import { eventually } from "../service/eventually.ts";
+import { testDatabase } from "../../tests/kit/databases.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
 import { createLog, type Line } from "../telemetry/log.ts";
-import type { Database } from "./database.ts";
+import { type Database, openDatabase } from "./database.ts";
 import { type ReadBack, startDebeziumRelay } from "./debezium.ts";
 import { outboxBacklog } from "./outbox.ts";
 import type { Relay } from "./relay.ts";
@@ -14,7 +14,8 @@ const TIMES = { lookMs: 10, overtakenMs: 50 };
 
 /** A relay whose Debezium is this test: `come` says what was read back from a topic. */
 async function start() {
-  const { database } = await testDatabase();
+  const { database, relayUrl } = await testDatabase();
+  const reader = openDatabase(relayUrl, "reader");
   const slot = slotName("bodega_debezium", database);
   const lines: Line[] = [];
   const published: string[] = [];
@@ -22,7 +23,8 @@ async function start() {
   const begin = (): Relay =>
     startDebeziumRelay(
       database,
-      async (rows) => void published.push(...rows.map(({ request_id }) => request_id)),
+      relayUrl,
+      async (rows) => void published.push(...rows.map(({ correlationId }) => correlationId)),
       (topic, came) => {
         heard.set(topic, came);
         return { close: async () => void heard.delete(topic) };
@@ -33,6 +35,7 @@ async function start() {
   return {
     database,
     slot,
+    reader,
     published,
     heard,
     lines,
@@ -67,7 +70,7 @@ test("facts stay in the outbox until they were read back, and are not published 
 });
 
 test("what was committed before the slot was made goes out by itself, in order; what comes later is in the slot", async () => {
-  const { database, begin, made, depth, published, slot } = await start();
+  const { database, reader, begin, made, depth, published, slot } = await start();
   for (const name of ["a", "b", "c"]) await put(database, "order", name);
   const relay = begin();
   await made();
@@ -76,23 +79,23 @@ test("what was committed before the slot was made goes out by itself, in order; 
   await relay.close();
   await put(database, "order", "d");
   const again = begin();
-  expect(await inSlot(database, slot)).toEqual(["d"]);
+  expect(await inSlot(reader, slot)).toEqual(["d"]);
   await again.close();
   expect([await depth(), published]).toEqual([1, ["a", "b", "c"]]);
   await database.close();
 });
 
 test("when the slot is gone, what it had is published, and another one made", async () => {
-  const { database, begin, made, depth, published, slot } = await start();
+  const { database, reader, begin, made, depth, published, slot } = await start();
   const relay = begin();
   await made();
   await put(database, "order", "a");
-  await database.sql`select pg_drop_replication_slot(${slot})`;
+  await reader.sql`select pg_drop_replication_slot(${slot})`;
   await made(2);
   await put(database, "order", "b");
   await relay.close();
   expect([published, await depth()]).toEqual([["a"], 1]);
-  expect(await inSlot(database, slot)).toEqual(["b"]);
+  expect(await inSlot(reader, slot)).toEqual(["b"]);
   await database.close();
 });
 
@@ -135,23 +138,23 @@ test("of two relays of one database one reads back, and the other takes over whe
 
 /** The planted bug: after a new slot the position that Debezium has confirmed says nothing about what came before it. */
 test("a relay that forgot what lies below the confirmed position would lose a fact that is in no slot", async () => {
-  const { database, begin, made, slot } = await start();
+  const { database, reader, begin, made, slot } = await start();
   const relay = begin();
   await made();
   await relay.close();
   await put(database, "order", "a");
   const [committed] = await database.sql<{ lsn: string }[]>`select pg_current_wal_insert_lsn() as lsn`;
-  await database.sql`select pg_drop_replication_slot(${slot})`;
-  await database.sql`select pg_create_logical_replication_slot(${slot}, 'pgoutput')`;
+  await reader.sql`select pg_drop_replication_slot(${slot})`;
+  await reader.sql`select pg_create_logical_replication_slot(${slot}, 'pgoutput')`;
   const [confirmed] = await database.sql<{ below: boolean }[]>`
     select confirmed_flush_lsn >= ${committed?.lsn ?? ""}::pg_lsn as below from pg_replication_slots where slot_name = ${slot}`;
-  expect([confirmed?.below, await inSlot(database, slot)]).toEqual([true, []]);
+  expect([confirmed?.below, await inSlot(reader, slot)]).toEqual([true, []]);
   await database.close();
 });
 
 async function put({ sql }: Database, topic: string, name: string): Promise<string> {
   const [row] = await sql<{ id: string }[]>`
-    insert into outbox (id, aggregatetype, aggregateid, type, payload, time, traceparent, request_id)
+    insert into outbox (id, aggregatetype, aggregateid, type, payload, time, traceparent, correlation_id)
     values (gen_random_uuid(), ${topic}, 'k', 'order.created', '', '2026-01-05T08:00:00.123Z', '', ${name}) returning id`;
   return row?.id ?? "";
 }

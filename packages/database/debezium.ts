@@ -1,8 +1,11 @@
 import type { Log } from "../telemetry/log.ts";
-import type { Database } from "./database.ts";
-import { isUuid } from "./ids.ts";
-import { countAt, forgetFacts, indexOutboxIds, markOldest, outboxTopics, takeAt } from "./outbox.ts";
-import { createBell, drain, lead, type Publish, RELAY_LOCK, type Relay } from "./relay.ts";
+import { createBell } from "../time/bell.ts";
+import { isUuid } from "../time/ids.ts";
+import type { Term } from "./campaign.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { lead } from "./leader.ts";
+import { countAt, forgetFacts, indexOutboxIds, markOldest, outboxTopics, pruneOutbox, readAt } from "./outbox.ts";
+import { drain, type Publish, RELAY, type Relay } from "./relay.ts";
 import { dropSlot, makePublication, makeSlot, slotName, slotState } from "./slot.ts";
 
 /** Calls `came` with the ids of this service's facts on `topic`, as they are read from there; each at least once. */
@@ -30,6 +33,7 @@ const TIMES: DebeziumTimes = { lookMs: 1_000, overtakenMs: 30_000 };
  */
 export function startDebeziumRelay(
   database: Database,
+  url: string,
   publish: Publish,
   readBack: ReadBack,
   log: Log,
@@ -37,13 +41,14 @@ export function startDebeziumRelay(
 ): Relay {
   const bell = createBell();
   const slot = slotName(READER, database);
-  const running = lead(database, RELAY_LOCK, bell, log, async (alive) => {
+  const reader = openDatabase(url, "relay");
+  const running = lead(database, RELAY, bell, log, async (term) => {
     await indexOutboxIds(database.sql);
     const arrivals = readArrivals(database, readBack);
     const overtaken = watchOvertaken(database, publish, log, times);
     try {
-      while (alive()) {
-        if ((await slotState(database, slot)) !== "whole") await beginSlot(database, slot, publish, log);
+      while (term.alive()) {
+        if ((await slotState(database, slot)) !== "whole") await beginSlot(database, reader, term, slot, publish, log);
         await arrivals.hear(await outboxTopics(database.sql, TOPIC_ROWS_MAX));
         await overtaken(arrivals.highest());
         await bell.rung(times.lookMs);
@@ -58,17 +63,18 @@ export function startDebeziumRelay(
     async close() {
       bell.close();
       await running;
+      await reader.close();
     },
   };
 }
 
 /** What was committed before the slot is not in it, and goes out first. What was committed meanwhile may go out twice. */
-async function beginSlot(database: Database, slot: string, publish: Publish, log: Log) {
-  if ((await slotState(database, slot)) === "lost") await dropSlot(database, slot);
-  await drain(database, publish);
+async function beginSlot(database: Database, reader: Database, term: Term, slot: string, publish: Publish, log: Log) {
+  if ((await slotState(database, slot)) === "lost") await dropSlot(reader, slot);
+  await drain(database, term, publish);
   await makePublication(database);
-  await makeSlot(database, slot);
-  await drain(database, publish);
+  await makeSlot(reader, slot);
+  await drain(database, term, publish);
   log.info("relay.slot_made", { slot });
 }
 
@@ -102,12 +108,15 @@ function watchOvertaken(database: Database, publish: Publish, log: Log, { lookMs
     if (mark && highestCome > mark.highest) looks += 1;
     if (mark && looks * lookMs > overtakenMs) {
       const { oldest } = mark;
-      await database.transaction(async (sql) => {
-        const rows = await takeAt(sql, oldest);
-        if (rows.length === 0) return;
+      const rows = await readAt(database.sql, oldest);
+      if (rows.length > 0) {
         log.warn("relay.overtaken", { count: rows.length, first: rows[0]?.id });
         await publish(rows);
-      });
+        await pruneOutbox(
+          database.sql,
+          rows.map(({ position }) => position),
+        );
+      }
       mark = undefined;
     }
     if (mark && (await countAt(database.sql, mark.oldest)) > 0) return;

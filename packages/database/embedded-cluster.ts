@@ -20,9 +20,12 @@ import { codeOf, failure, StartError } from "./start-error.ts";
 export const ENVIRONMENT = { LC_ALL: "C", TZ: "UTC" };
 const LINES_SHOWN = 8;
 const PASSWORD_BYTES = 24;
+/** Beside the cluster, not in it: whoever may copy the cluster has not got its password by that. */
+export const PASSWORD_FILE = "superuser-password";
+/** Everybody by password over TCP, and nobody to copy the server. */
+const ACCESS = "host all all 127.0.0.1/32 scram-sha-256\n";
 const FILES_NEEDED = [
   "PG_VERSION",
-  "superuser-password",
   "global/pg_control",
   "global/pg_filenode.map", // without it PostgreSQL starts, and then refuses every session
   "base/1",
@@ -136,7 +139,7 @@ export async function initialise(cluster: Cluster): Promise<void> {
   removeIncomplete(folder);
   const work = mkdtempSync(join(folder, "postgres.incomplete-"));
   try {
-    const [password, data] = [join(work, "superuser-password"), join(work, "data")];
+    const [password, data] = [join(work, PASSWORD_FILE), join(work, "data")];
     const secret = Buffer.from(crypto.getRandomValues(new Uint8Array(PASSWORD_BYTES))).toString("hex");
     writeFileSync(password, secret, { mode: 0o600 });
     const [, uid, gid] = /--reuid=(\d+) --regid=(\d+)/.exec(prefix.join(" ")) ?? [];
@@ -152,8 +155,9 @@ export async function initialise(cluster: Cluster): Promise<void> {
     });
     const [said] = await Promise.all([child.stderr.text(), child.exited]);
     if (child.exitCode !== 0) throw startFailure(cluster, "PostgreSQL could not make its database", said);
-    // The password lies in the cluster, so that one rename brings both or neither.
-    renameSync(password, join(data, "superuser-password"));
+    writeFileSync(join(data, "pg_hba.conf"), ACCESS);
+    // First the password: without a cluster it is made again, while a cluster without it would be lost.
+    renameSync(password, join(folder, PASSWORD_FILE));
     renameSync(data, directory);
     if (durable) syncFolder(folder);
   } finally {
@@ -175,7 +179,7 @@ function syncFolder(folder: string): void {
 }
 
 /** Checks what PostgreSQL itself would answer with riddles, and returns the superuser's password. */
-export function openCluster({ directory }: Cluster): string {
+export function openCluster({ folder, directory }: Cluster): string {
   const keep = "Nothing was changed: bring a backup back, or move it away to start empty.";
   if (statSync(directory, { throwIfNoEntry: false })?.isFile())
     throw new StartError(`${directory} must be a folder but is a file. ${keep}`);
@@ -190,9 +194,23 @@ export function openCluster({ directory }: Cluster): string {
       `The database in ${directory} must be of PostgreSQL 18, its PG_VERSION says ${found}. ${keep}`,
     );
   }
-  const password = readFileSync(join(directory, "superuser-password"), "utf8").trim();
-  if (/^[0-9a-f]{48}$/.test(password)) return password;
-  throw new StartError(`The database in ${directory} is damaged, its file superuser-password holds none. ${keep}`);
+  const path = join(folder, PASSWORD_FILE);
+  const before = join(directory, PASSWORD_FILE);
+  if (existsSync(before)) renameSync(before, path); // where earlier versions kept it
+  if (!existsSync(path))
+    throw new StartError(`The database in ${directory} has no password, its file ${path} is missing. ${keep}`);
+  const password = readFileSync(path, "utf8").trim();
+  if (!/^[0-9a-f]{48}$/.test(password))
+    throw new StartError(`The database in ${directory} has no password, its file ${path} holds none. ${keep}`);
+  closeToCopies(join(directory, "pg_hba.conf"));
+  return password;
+}
+
+/** Clusters of earlier versions let whoever has the right to replicate copy the whole server. */
+function closeToCopies(path: string): void {
+  const rules = textOf(path, "");
+  const kept = rules.replace(/^\s*(?:local|host)\s+replication\s.*\n/gm, "");
+  if (kept !== rules) writeFileSync(path, kept);
 }
 
 export function startFailure({ folder }: Cluster, what: string, said: string): StartError {

@@ -32,7 +32,7 @@ import {
   start,
   startOwner,
   until,
-} from "../../tests/embedded-postgres.ts";
+} from "../../tests/kit/embedded-postgres.ts";
 
 setDefaultTimeout(60_000);
 afterEach(cleanUp);
@@ -47,8 +47,8 @@ afterAll(() => rmSync(healthy, { recursive: true }));
 test.each([
   ["PG_VERSION", undefined, /file PG_VERSION is missing/],
   ["PG_VERSION", "15\n", /must be of PostgreSQL 18, its PG_VERSION says "15"/],
-  ["superuser-password", undefined, /file superuser-password is missing/],
-  ["superuser-password", "x", /superuser-password holds none/],
+  ["../superuser-password", undefined, /file .*superuser-password is missing/],
+  ["../superuser-password", "x", /superuser-password holds none/],
   ["global/pg_control", undefined, /file global.pg_control is missing/],
   ["global/pg_control", "garbage", /last words:\n.*pg_control/s],
   ["global/pg_filenode.map", undefined, /pg_filenode.map is missing/],
@@ -56,7 +56,8 @@ test.each([
   ["pg_multixact", undefined, /last words:\n.*pg_multixact/s],
 ])("damage is told and left as it is: %s = %p", async (name, content, told) => {
   const dataDir = newFolder();
-  expect(Bun.spawnSync(["cp", "-a", join(healthy, "postgres"), dataDir]).success).toBe(true);
+  const copied = ["postgres", "superuser-password"].map((each) => join(healthy, each));
+  expect(Bun.spawnSync(["cp", "-a", ...copied, dataDir]).success).toBe(true);
   const path = join(dataDir, "postgres", name);
   rmSync(path, { recursive: true });
   if (content !== undefined) writeFileSync(path, content);

@@ -13,7 +13,7 @@ import {
   start,
   startOwner,
   until,
-} from "../../tests/embedded-postgres.ts";
+} from "../../tests/kit/embedded-postgres.ts";
 
 setDefaultTimeout(60_000);
 afterEach(cleanUp);
@@ -27,7 +27,7 @@ test("a new database speaks to its password only, and keeps rows, port and passw
   expect(await query(first.url, "select split_part(version(), '.', 1)")).toBe("PostgreSQL 18");
   await query(first.url, "create table kept as select 1 as row");
   await expect(query(first.url.replace(/:[0-9a-f]{48}@/, ":wrong@"), "select 1")).rejects.toThrow(/password/);
-  expect(statSync(join(dataDir, "postgres/superuser-password")).mode & 0o777).toBe(0o600);
+  expect(statSync(join(dataDir, "superuser-password")).mode & 0o777).toBe(0o600);
   const pid = serverPid(dataDir);
   await first.close();
   await first.close();
@@ -58,7 +58,9 @@ test("when owner and server are killed, the next start has every committed row",
   const owner = await startOwner(dataDir);
   await query(owner.url, "create table kept as select generate_series(1, 1000) as row");
   await kill(owner.process);
-  process.kill(serverPid(dataDir), "SIGKILL");
+  const pid = serverPid(dataDir);
+  process.kill(pid, "SIGKILL");
+  await until(() => !isAlive(pid));
   const server = await start(dataDir);
   expect(server.adopted).toBe(false);
   expect(await query(server.url, "select count(*)::int from kept")).toBe(1000);

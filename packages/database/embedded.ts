@@ -3,7 +3,8 @@
 // It runs in a session of its own, so neither Ctrl-C nor the death of this process takes it down half-way; the next
 // start finds it by its postmaster.pid and adopts it. Everything lies in the data folder:
 //   owner.lock, owner.pid   who uses the folder now
-//   postgres/               the cluster, and in it the superuser's password
+//   postgres/               the cluster
+//   superuser-password      its superuser's
 //   postgres.log            what PostgreSQL says about itself
 import { Database } from "bun:sqlite";
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { gather } from "./gather.ts";
+import { gather, isOverload } from "./gather.ts";
 
 /** Work that ends when told to, and remembers its groups. */
 function slowWork() {
@@ -77,4 +77,48 @@ test("a group that fails is done again one by one: only the item at fault is rej
 test("work that gives too few results is a bug, not a promise that never ends", async () => {
   const add = gather<number, number>(async () => [], { itemsMax: 9, atOnce: 1 });
   expect(add(1)).rejects.toThrow("expected 1 results of a group, found 0");
+});
+
+test("more than may wait are refused at once, and the others are served", async () => {
+  const slow = slowWork();
+  const add = gather(slow.work, { itemsMax: 1, atOnce: 1, waitingMax: 2 });
+  const first = add(1);
+  await Bun.sleep(0);
+  const others = [2, 3].map(add);
+  const refusal = await add(4).catch((error: unknown) => error);
+  expect(isOverload(refusal)).toBe(true);
+  for (let group = 0; group < 3; group++) await slow.end();
+  expect(await Promise.all([first, ...others])).toEqual([10, 20, 30]);
+});
+
+test("who waits too long behind a slow group is refused without having been begun", async () => {
+  const slow = slowWork();
+  const add = gather(slow.work, { itemsMax: 1, atOnce: 1, waitMsMax: 20 });
+  const first = add(1);
+  await Bun.sleep(0);
+  expect(isOverload(await add(2).catch((error: unknown) => error))).toBe(true);
+  await slow.end();
+  expect(await first).toBe(10);
+  const third = add(3);
+  await Bun.sleep(0);
+  await slow.end();
+  expect(await third).toBe(30);
+  expect(slow.groups).toEqual([[1], [3]]);
+});
+
+test("a failure that is everybody's refuses the group and all who wait, and nobody is tried alone", async () => {
+  const groups: number[][] = [];
+  let away = true;
+  const work = async (items: number[]) => {
+    groups.push(items);
+    await Bun.sleep(0);
+    if (away) throw new Error("away");
+    return items;
+  };
+  const add = gather(work, { itemsMax: 2, atOnce: 1, isEverybodys: (error) => String(error).includes("away") });
+  const results = await Promise.allSettled([1, 2, 3, 4, 5].map(add));
+  expect(results.map(({ status }) => status)).toEqual(Array(5).fill("rejected"));
+  expect(groups).toEqual([[1, 2]]);
+  away = false;
+  expect(await add(6)).toBe(6);
 });

@@ -1,10 +1,23 @@
+import { sleep } from "../time/wait.ts";
+
 export interface Gathering<T> {
   itemsMax: number;
   /** Groups under way at one time. */
   atOnce: number;
+  /** More than these are refused at once. */
+  waitingMax?: number;
+  /** Who waits for longer is refused, without having been begun. */
+  waitMsMax?: number;
+  /** Whether an error is everybody's: who waits is refused with it too, instead of finding it out group after group. */
+  isEverybodys?: (error: unknown) => boolean;
   /** Two items of one key never meet in a group; the later one waits. */
   keyOf?: (item: T) => string | undefined;
 }
+
+const WAITING_MAX = 2_000;
+const WAIT_MS_MAX = 5_000;
+/** How often those who wait are looked at within their time. */
+const LOOKS = 10;
 
 /**
  * Work in groups: what comes at one moment, or waits when a place is free, is done together. There is no waiting window, so a lone caller loses nothing.
@@ -12,11 +25,19 @@ export interface Gathering<T> {
  */
 export function gather<T, R>(
   work: (items: T[]) => Promise<R[]>,
-  { itemsMax, atOnce, keyOf }: Gathering<T>,
+  {
+    itemsMax,
+    atOnce,
+    waitingMax = WAITING_MAX,
+    waitMsMax = WAIT_MS_MAX,
+    isEverybodys = () => false,
+    keyOf,
+  }: Gathering<T>,
 ): (item: T) => Promise<R> {
   let waiting: Waiting<T, R>[] = [];
   let working = 0;
   let pumping = false;
+  let watching = false;
 
   /** After everybody who adds something at this moment has done so. */
   function pumpSoon() {
@@ -34,9 +55,26 @@ export function gather<T, R>(
         pump();
       });
     }
+    if (waiting.length > 0 && !watching) void watch();
+  }
+
+  /** Groups may be slow: those who wait for them are not left waiting. */
+  async function watch() {
+    for (watching = true; waiting.length > 0; ) {
+      await sleep(waitMsMax / LOOKS);
+      const late = waiting.filter((each) => ++each.looks > LOOKS);
+      waiting = waiting.filter((each) => each.looks <= LOOKS);
+      for (const { reject } of late) reject(overload(`nobody came to it within ${waitMsMax} ms`));
+    }
+    watching = false;
   }
 
   function take(): Waiting<T, R>[] {
+    const [first] = waiting;
+    if (first?.alone) {
+      waiting = waiting.slice(1);
+      return [first];
+    }
     const keys = new Set<string>();
     const taken: Waiting<T, R>[] = [];
     const left: Waiting<T, R>[] = [];
@@ -58,15 +96,18 @@ export function gather<T, R>(
       // As many results as there are waiting: just checked.
       for (const [index, { resolve }] of group.entries()) resolve(results[index] as R);
     } catch (error) {
-      const [only] = group;
-      if (group.length === 1) only?.reject(error);
-      else for (const each of group) await finish([each]);
+      if (isEverybodys(error)) {
+        for (const { reject } of [...group, ...waiting]) reject(error);
+        waiting = [];
+      } else if (group.length === 1) group[0]?.reject(error);
+      else waiting = [...group.map((each) => ({ ...each, alone: true })), ...waiting];
     }
   }
 
   return (item) => {
+    if (waiting.length >= waitingMax) return Promise.reject(overload(`${waitingMax} wait already`));
     const { promise, resolve, reject } = Promise.withResolvers<R>();
-    waiting.push({ item, resolve, reject });
+    waiting.push({ item, resolve, reject, looks: 0, alone: false });
     pumpSoon();
     return promise;
   };
@@ -76,6 +117,20 @@ interface Waiting<T, R> {
   item: T;
   resolve(result: R): void;
   reject(error: unknown): void;
+  looks: number;
+  /** Its group has failed. */
+  alone: boolean;
+}
+
+const OVERLOADED = "OVERLOADED";
+
+function overload(why: string): Error {
+  return Object.assign(new Error(`more is asked than can be done: ${why}`), { code: OVERLOADED });
+}
+
+/** Whether something was refused, without having been begun, because too much waits. */
+export function isOverload(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === OVERLOADED;
 }
 
 /** A gathering of its own for each owner, such as an app, made when it is first needed. */

@@ -1,41 +1,35 @@
+import type { FactEnvelope } from "../api/envelope.ts";
+import type { Term } from "./campaign.ts";
 import type { Sql } from "./database.ts";
+import { correlationId } from "./envelope.ts";
+import { leads } from "./leader.ts";
 
-/** A committed fact on its way out. */
-export interface OutboxRow {
+/** A committed fact on its way out. Its source is the service whose outbox it is. */
+export interface OutboxRow extends Omit<FactEnvelope, "source"> {
   position: bigint;
-  id: string;
-  aggregatetype: string;
-  aggregateid: string;
-  type: string;
-  payload: Uint8Array;
-  time: Date;
-  traceparent: string;
-  request_id: string;
 }
 
-/** Takes the oldest facts; they are gone when the transaction commits, that is, after they were published. */
-export function takeOutbox(sql: Sql, rowsMax: number): Promise<OutboxRow[]> {
-  return take(sql, sql`ctid = any(array(select ctid from outbox order by position limit ${rowsMax} for update))`);
+/**
+ * Forgets the facts that were published and reads the oldest of the others, in one statement. No lock is held while they are published: who stops in the middle
+ * of that holds up nobody. Without the lead it forgets nothing and finds nothing.
+ */
+export function nextOutbox(sql: Sql, term: Term, published: bigint[], rowsMax: number): Promise<OutboxRow[]> {
+  const gone = published.map(String);
+  return sql<OutboxRow[]>`
+    with lead as materialized (select ${leads(sql, term)} as lasts),
+    forgotten as (delete from outbox where position = any(${gone}::bigint[]) and (select lasts from lead))
+    select ${columns(sql)}
+    from outbox where (select lasts from lead) and position <> all(${gone}::bigint[]) order by position limit ${rowsMax}`;
 }
 
-/** Like `takeOutbox`, for facts at known positions. */
-export function takeAt(sql: Sql, positions: bigint[]): Promise<OutboxRow[]> {
-  return take(sql, sql`position = any(${positions.map(String)}::bigint[])`);
+/** Facts at known positions. */
+export function readAt(sql: Sql, positions: bigint[]): Promise<OutboxRow[]> {
+  return sql<OutboxRow[]>`
+    select ${columns(sql)}
+    from outbox where position = any(${positions.map(String)}::bigint[]) order by position`;
 }
 
-async function take(sql: Sql, which: ReturnType<Sql>): Promise<OutboxRow[]> {
-  const rows = await sql<OutboxRow[]>`
-    delete from outbox where ${which}
-    returning position, id, aggregatetype, aggregateid, type, payload, time, traceparent, request_id`;
-  return rows.sort((a, b) => (a.position < b.position ? -1 : 1));
-}
-
-export async function hasOutbox(sql: Sql): Promise<boolean> {
-  const [row] = await sql`select from outbox order by position limit 1`;
-  return row !== undefined;
-}
-
-/** Drops facts that a write-ahead-log relay has published. */
+/** Forgets facts that were published. */
 export async function pruneOutbox(sql: Sql, positions: bigint[]): Promise<void> {
   await sql`delete from outbox where position = any(${positions.map(String)}::bigint[])`;
 }
@@ -80,4 +74,9 @@ export async function outboxBacklog(sql: Sql): Promise<{ depth: bigint; oldest: 
     { depth: bigint; oldest: Date | null }[]
   >`select count(*) as depth, min(time) as oldest from outbox`;
   return row ?? { depth: 0n, oldest: null };
+}
+
+/** The table's names are Debezium's. */
+function columns(sql: Sql) {
+  return sql`position, id, aggregatetype as topic, aggregateid as key, type, payload as body, time, traceparent, ${correlationId(sql)}`;
 }

@@ -1,65 +1,102 @@
+import type { Envelope } from "../api/envelope.ts";
+import { bucketOf } from "../time/ids.ts";
 import type { Sql } from "./database.ts";
-import { bucketOf } from "./ids.ts";
-import type { Arrival, Failure, JobRow } from "./jobs.ts";
+import { envelopeColumns, envelopeNames, envelopeRow } from "./envelope.ts";
+import { asRead, type Failure, type JobRow, type Kind } from "./jobs.ts";
+import { json } from "./story.ts";
 
-export interface ParkedRow {
+export interface ParkedRow extends Envelope {
   bucket: number;
-  parked_id: string;
   sequence: bigint;
-  kind: "job" | "fact";
-  type: string;
-  key: string;
-  body: Uint8Array;
+  kind: Kind;
   attempts: number;
   error: string;
-  traceparent: string;
-  request_id: string;
   parked_at: Date;
 }
 
-/** Moves a job that failed for good out of the way. */
-export async function parkJob(sql: Sql, row: JobRow, failure: Failure, now: Date): Promise<void> {
-  await sql`
-    with gone as (delete from jobs where job_id = ${row.job_id} and bucket = ${row.bucket} returning *)
-    insert into parked (bucket, parked_id, sequence, kind, type, key, body, attempts, error, traceparent, request_id, parked_at)
-    select bucket, job_id, sequence, kind, type, key, body, ${failure.attempts}, ${failure.error}, traceparent, request_id, ${now} from gone`;
+/** Moves a job that failed for good out of the way; false when it was not there any more as it was read. */
+export async function parkJob(sql: Sql, row: JobRow, failure: Failure, now: Date): Promise<boolean> {
+  const rows = await sql`
+    with gone as (delete from jobs where ${asRead(sql, row)} returning *)
+    insert into parked (bucket, parked_id, sequence, kind, attempts, error, parked_at, ${kept(sql)})
+    select bucket, job_id, sequence, kind, ${failure.attempts}, ${failure.error}, ${now}, ${kept(sql)} from gone returning parked_id`;
+  return rows.length === 1;
 }
 
 /** Parks a message that has just arrived, behind what is parked already. */
-export async function parkArrival(sql: Sql, message: Arrival, failure: Failure, now: Date): Promise<void> {
-  const { id, kind, type, key, body, traceparent, request_id } = message;
-  await sql`insert into parked (bucket, parked_id, sequence, kind, type, key, body, attempts, error, traceparent, request_id, parked_at)
-    values (${bucketOf(key)}, ${id}, nextval(pg_get_serial_sequence('jobs', 'sequence')), ${kind}, ${type}, ${key}, ${body},
-      ${failure.attempts}, ${failure.error}, ${traceparent}, ${request_id}, ${now})`;
+export async function parkArrival(
+  sql: Sql,
+  kind: Kind,
+  message: Envelope,
+  { attempts, error }: Failure,
+  now: Date,
+): Promise<void> {
+  const row = {
+    ...envelopeRow(message),
+    ...{ bucket: bucketOf(message.key), parked_id: message.id, kind, attempts, error, parked_at: now },
+  };
+  await sql`
+    insert into parked (bucket, parked_id, sequence, kind, attempts, error, parked_at, ${envelopeNames(sql)})
+    select bucket, parked_id, nextval(pg_get_serial_sequence('jobs', 'sequence')), kind, attempts, error, parked_at, ${envelopeNames(sql)}
+    from json_populate_recordset(null::parked, ${json([row])}::text::json)`;
 }
 
-/** A fact that waited behind one that is now parked is parked too, so that a replay keeps their order. */
+/** A fact that waited behind one that is now parked is parked too, so that a replay keeps their order: those that arrive meanwhile as well, which hold the oldest. */
 export async function parkFollowers(sql: Sql, key: string, now: Date): Promise<void> {
+  await sql`select from jobs where kind = 'fact' and key = ${key} order by sequence for update`;
   await sql`
     with gone as (delete from jobs where kind = 'fact' and key = ${key} returning *)
-    insert into parked (bucket, parked_id, sequence, kind, type, key, body, attempts, error, traceparent, request_id, parked_at)
-    select bucket, job_id, sequence, kind, type, key, body, attempts, coalesce(error, 'waits behind a parked message of its key'), traceparent, request_id, ${now} from gone`;
+    insert into parked (bucket, parked_id, sequence, kind, attempts, error, parked_at, ${kept(sql)})
+    select bucket, job_id, sequence, kind, attempts, coalesce(error, 'waits behind a parked message of its key'), ${now}, ${kept(sql)} from gone`;
 }
 
-export function listParked(sql: Sql, before: bigint | null, rowsMax: number): Promise<ParkedRow[]> {
-  return sql<
-    ParkedRow[]
-  >`select * from parked where ${before}::bigint is null or sequence < ${before} order by sequence desc limit ${rowsMax}`;
+/** In the order they came: of one key the oldest first, which is the one that the others wait for. */
+export function listParked(sql: Sql, after: bigint | null, rowsMax: number): Promise<ParkedRow[]> {
+  return sql<ParkedRow[]>`
+    select bucket, parked_id as id, sequence, kind, attempts, error, parked_at, ${envelopeColumns(sql, sql`parked_at`)}
+    from parked where ${after}::bigint is null or sequence > ${after} order by sequence limit ${rowsMax}`;
 }
 
-/** Back to the jobs, due now, with fresh attempts and their old place in the order of their key. */
-export async function replayParked(sql: Sql, ids: string[], now: Date): Promise<number> {
-  const rows = await sql`
-    with gone as (delete from parked where parked_id = any(${ids}) returning *)
-    insert into jobs (bucket, job_id, sequence, kind, type, key, body, due_at, error, traceparent, request_id)
-    overriding system value select bucket, parked_id, sequence, kind, type, key, body, ${now}, error, traceparent, request_id from gone order by sequence
+/**
+ * Back to the jobs, due now, with fresh attempts and their old place in the order of their key: a fact with all that are parked of its key, or it would be
+ * handled before older ones. Who worked on them before they were parked has lost them. Says which they are.
+ */
+export async function replayParked(sql: Sql, ids: string[], now: Date): Promise<string[]> {
+  const rows = await sql<{ job_id: string }[]>`
+    with gone as (delete from parked where ${orOfTheirKeys(sql, ids)} returning *)
+    insert into jobs (bucket, job_id, sequence, kind, due_at, error, fence, ${kept(sql)})
+    overriding system value
+    select bucket, parked_id, sequence, kind, ${now}, error, nextval('job_fences'), ${kept(sql)} from gone order by sequence
     returning job_id`;
-  return rows.length;
+  return rows.map(({ job_id }) => job_id);
+}
+
+/** Nobody parks anything behind them until the transaction ends; who has begun to is waited for. */
+export async function lockToReplay(sql: Sql, ids: string[]): Promise<void> {
+  await sql`select from parked where ${orOfTheirKeys(sql, ids)} order by key, sequence for update`;
+}
+
+function orOfTheirKeys(sql: Sql, ids: string[]) {
+  return sql`(parked_id = any(${ids}) or kind = 'fact' and key in (select key from parked where kind = 'fact' and parked_id = any(${ids})))`;
+}
+
+/** Which of them are parked, and nobody else's to replay or discard until the transaction ends. */
+export async function lockParked(sql: Sql, ids: string[]): Promise<string[]> {
+  const rows = await sql<{ parked_id: string }[]>`
+    select parked_id from parked where parked_id = any(${ids}) order by parked_id for update`;
+  return rows.map(({ parked_id }) => parked_id);
 }
 
 export async function discardParked(sql: Sql, ids: string[], by: string, reason: string, now: Date): Promise<number> {
+  const columns = sql`bucket, parked_id, sequence, kind, attempts, error, parked_at, ${kept(sql)}`;
   const rows = await sql`
     with gone as (delete from parked where parked_id = any(${ids}) returning *)
-    insert into discarded select gone.*, ${now}, ${by}, ${reason} from gone returning parked_id`;
+    insert into discarded (${columns}, discarded_at, discarded_by, reason)
+    select ${columns}, ${now}, ${by}, ${reason} from gone returning parked_id`;
   return rows.length;
+}
+
+/** The columns of a message as they are, those of the version before too. */
+function kept(sql: Sql) {
+  return sql`${envelopeNames(sql)}, request_id`;
 }

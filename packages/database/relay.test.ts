@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { testDatabase } from "../../tests/databases.ts";
-import { eventually } from "../service/eventually.ts";
+import { testDatabase } from "../../tests/kit/databases.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
 import { createLog } from "../telemetry/log.ts";
 import type { Database } from "./database.ts";
 import { type OutboxRow, outboxBacklog } from "./outbox.ts";
@@ -18,7 +18,7 @@ const MODES: Record<string, (database: Database, url: string, publish: Publish) 
 for (const [mode, start] of Object.entries(MODES)) {
   describe(`the ${mode} relay`, () => {
     test("publishes what was committed before and after it started, in order, and empties the outbox", async () => {
-      const { database, url } = await testDatabase();
+      const { database, relayUrl: url } = await testDatabase();
       await put(database, "a", 1, 5);
       const got: OutboxRow[] = [];
       const relay = start(database, url, async (rows) => void got.push(...rows));
@@ -28,13 +28,13 @@ for (const [mode, start] of Object.entries(MODES)) {
         relay.wake();
       }
       await eventually(async () => distinct(got).length >= 30 && (await outboxBacklog(database.sql)).depth === 0n);
-      expect(distinct(got).map((row) => row.payload[0])).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
+      expect(distinct(got).map((row) => row.body[0])).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
       const [first] = got;
       expect(first).toMatchObject({
-        aggregatetype: "order",
-        aggregateid: "a",
+        topic: "order",
+        key: "a",
         type: "order.created",
-        request_id: "r1",
+        correlationId: "r1",
         time: new Date("2026-01-05T08:00:00.123Z"),
       });
       await relay.close();
@@ -42,7 +42,7 @@ for (const [mode, start] of Object.entries(MODES)) {
     });
 
     test("never tells what was rolled back", async () => {
-      const { database, url } = await testDatabase();
+      const { database, relayUrl: url } = await testDatabase();
       const got: OutboxRow[] = [];
       const relay = start(database, url, async (rows) => void got.push(...rows));
       const aborted = database.transaction(async (sql) => {
@@ -53,13 +53,13 @@ for (const [mode, start] of Object.entries(MODES)) {
       await put(database, "real", 1, 1);
       relay.wake();
       await eventually(() => got.length >= 1);
-      expect(got.map((row) => row.aggregateid)).toEqual(["real"]);
+      expect(got.map((row) => row.key)).toEqual(["real"]);
       await relay.close();
       await database.close();
     });
 
     test("tells a transaction that commits late with a low position", async () => {
-      const { database, url } = await testDatabase();
+      const { database, relayUrl: url } = await testDatabase();
       const got: OutboxRow[] = [];
       const relay = start(database, url, async (rows) => void got.push(...rows));
       await put(database, "first", 1, 1);
@@ -79,13 +79,13 @@ for (const [mode, start] of Object.entries(MODES)) {
       await slow;
       relay.wake();
       await eventually(() => distinct(got).length >= 5);
-      expect(distinct(got).map((row) => row.aggregateid)).toEqual(["first", "quick", "quick", "quick", "slow"]);
+      expect(distinct(got).map((row) => row.key)).toEqual(["first", "quick", "quick", "quick", "slow"]);
       await relay.close();
       await database.close();
     });
 
     test("a publish that fails is tried again, nothing is lost and the order of an aggregate stays", async () => {
-      const { database, url } = await testDatabase();
+      const { database, relayUrl: url } = await testDatabase();
       const got: OutboxRow[] = [];
       let failures = 2;
       const relay = start(database, url, async (rows) => {
@@ -95,13 +95,13 @@ for (const [mode, start] of Object.entries(MODES)) {
       await put(database, "a", 1, 20);
       relay.wake();
       await eventually(async () => distinct(got).length >= 20 && (await outboxBacklog(database.sql)).depth === 0n);
-      expect(distinct(got).map((row) => row.payload[0])).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+      expect(distinct(got).map((row) => row.body[0])).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
       await relay.close();
       await database.close();
     });
 
     test("of two relays of one database one works, and the other takes over when it stops", async () => {
-      const { database, url } = await testDatabase();
+      const { database, relayUrl: url } = await testDatabase();
       const got: string[][] = [[], []];
       const relays = got.map((own) =>
         start(database, url, async (rows) => void own.push(...rows.map((row) => row.id))),
@@ -126,9 +126,11 @@ test("a relay that polled by position would lose a late commit", async () => {
   const seen: string[] = [];
   let position = 0n;
   const pollByPosition = async () => {
-    const rows = await database.sql<OutboxRow[]>`select * from outbox where position > ${position} order by position`;
+    const rows = await database.sql<
+      OutboxRow[]
+    >`select position, aggregateid as key from outbox where position > ${position} order by position`;
     for (const row of rows) {
-      seen.push(row.aggregateid);
+      seen.push(row.key);
       position = row.position;
     }
   };
@@ -154,7 +156,7 @@ async function put(database: Database, key: string, from: number, to: number) {
 }
 
 async function insert(sql: Database["sql"], key: string, index: number) {
-  await sql`insert into outbox (id, aggregatetype, aggregateid, type, payload, time, traceparent, request_id)
+  await sql`insert into outbox (id, aggregatetype, aggregateid, type, payload, time, traceparent, correlation_id)
     values (gen_random_uuid(), 'order', ${key}, 'order.created', ${Buffer.from([index])}, '2026-01-05T08:00:00.123Z', '00-a-b-01', ${`r${index}`})`;
 }
 
@@ -163,13 +165,13 @@ function distinct(rows: OutboxRow[]): OutboxRow[] {
 }
 
 test("a leader that keeps failing leaves the work to one that can", async () => {
-  const { database, url } = await testDatabase();
+  const { database, relayUrl: url } = await testDatabase();
   const got: string[] = [];
   const sick = MODES["poll"]?.(database, url, async () => {
     throw new Error("this process cannot reach the broker");
   });
   await put(database, "a", 1, 3);
-  await eventually(async () => (await database.sql`select from pg_locks where locktype = 'advisory'`).length > 0);
+  await eventually(async () => (await database.sql`select from leaders where name = 'relay' and epoch > 0`).length > 0);
   const well = MODES["poll"]?.(database, url, async (rows) => void got.push(...rows.map((row) => row.id)));
   await eventually(() => got.length >= 3);
   await Promise.all([sick?.close(), well?.close()]);

@@ -1,6 +1,9 @@
 import type { Log } from "../telemetry/log.ts";
-import type { Database, Session } from "./database.ts";
-import { hasOutbox, type OutboxRow, takeOutbox } from "./outbox.ts";
+import { createBell } from "../time/bell.ts";
+import type { Term } from "./campaign.ts";
+import type { Database } from "./database.ts";
+import { lead } from "./leader.ts";
+import { nextOutbox, type OutboxRow } from "./outbox.ts";
 
 /**
  * Carries the outbox to the events port: every committed fact at least once, in commit order per aggregate.
@@ -20,19 +23,13 @@ export type Publish = (rows: OutboxRow[]) => Promise<void>;
 
 const BATCH_ROWS_MAX = 500;
 const POLL_MS = 100;
-const RETRY_MS = 500;
-/** Any number that no other advisory lock of the platform uses. */
-export const RELAY_LOCK = 7_202;
+/** What leads a database's facts out of it, whatever its kind. */
+export const RELAY = "relay";
 
 /** `pollMs`: how often to look for what other processes have committed. */
 export function startPollRelay(database: Database, publish: Publish, log: Log, pollMs = POLL_MS): Relay {
   const bell = createBell();
-  const running = lead(database, RELAY_LOCK, bell, log, async (alive) => {
-    while (alive()) {
-      const rows = await publishOldest(database, publish);
-      if (rows < BATCH_ROWS_MAX) await rungOrFilled(database, bell, pollMs, alive);
-    }
-  });
+  const running = lead(database, RELAY, bell, log, (term) => carry(database, term, publish, () => bell.rung(pollMs)));
   return {
     wake: bell.ring,
     async close() {
@@ -43,91 +40,22 @@ export function startPollRelay(database: Database, publish: Publish, log: Log, p
 }
 
 /** Publishes until the outbox has been empty. */
-export async function drain(database: Database, publish: Publish): Promise<void> {
-  while ((await publishOldest(database, publish)) > 0);
+export async function drain(database: Database, term: Term, publish: Publish): Promise<void> {
+  await carry(database, term, publish, () => undefined);
 }
 
-function publishOldest(database: Database, publish: Publish): Promise<number> {
-  return database.transaction(async (sql) => {
-    const taken = await takeOutbox(sql, BATCH_ROWS_MAX);
-    if (taken.length > 0) await publish(taken);
-    return taken.length;
-  });
-}
-
-/** Nearly every poll finds nothing: it is one statement, not a transaction. */
-async function rungOrFilled(database: Database, bell: Bell, pollMs: number, alive: () => boolean) {
-  while (!(await bell.rung(pollMs)) && alive()) if (await hasOutbox(database.sql)) return;
-}
-
-/**
- * Runs `work` while this process holds the advisory lock: one leader per database. A leader that fails, or whose session is lost, lets go and tries again.
- */
-export async function lead(
-  database: Database,
-  lock: number,
-  bell: Bell,
-  log: Log,
-  work: (alive: () => boolean) => Promise<void>,
-): Promise<void> {
-  while (!bell.closed()) {
-    const session = database.session();
-    let pause = true;
-    try {
-      pause = !(await tryLock(session, lock));
-      if (!pause) await work(() => !bell.closed() && !session.lost());
-    } catch (error) {
-      pause = true;
-      if (!bell.closed()) log.error("relay.failed", error);
-    } finally {
-      await session.close();
+/** Publishes while `term` lasts; when there is nothing more, `pause` says whether to look again. */
+async function carry(database: Database, term: Term, publish: Publish, pause: () => Promise<unknown> | undefined) {
+  for (let published: bigint[] = []; ; ) {
+    const rows = await nextOutbox(database.sql, term, published, BATCH_ROWS_MAX);
+    published = rows.map(({ position }) => position);
+    // Who was stopped since it asked has been followed by another, who has gone on from there.
+    if (!term.alive()) return;
+    if (rows.length > 0) await publish(rows);
+    else {
+      const waiting = pause();
+      if (waiting === undefined) return;
+      await waiting;
     }
-    // Waiting comes after letting go: a leader that fails must leave the lock to others meanwhile.
-    if (pause) await bell.rung(RETRY_MS);
   }
-}
-
-async function tryLock({ sql }: Session, lock: number): Promise<boolean> {
-  const [row] = await sql<{ locked: boolean }[]>`select pg_try_advisory_lock(${lock}) as locked`;
-  return row?.locked ?? false;
-}
-
-/** A wake-up call that is not lost when nobody waits yet. */
-export interface Bell {
-  ring(): void;
-  /** Resolves true when rung or closed, false after `ms`. */
-  rung(ms: number): Promise<boolean>;
-  close(): void;
-  closed(): boolean;
-}
-
-export function createBell(): Bell {
-  let pending = false;
-  let closed = false;
-  let waiter: (() => void) | undefined;
-  const wake = () => {
-    pending = true;
-    waiter?.();
-  };
-  return {
-    ring: wake,
-    closed: () => closed,
-    close() {
-      closed = true;
-      wake();
-    },
-    async rung(ms) {
-      if (!pending && !closed) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        const timer = setTimeout(resolve, ms);
-        waiter = resolve;
-        await promise;
-        clearTimeout(timer);
-        waiter = undefined;
-      }
-      const rung = pending;
-      pending = false;
-      return rung || closed;
-    },
-  };
 }

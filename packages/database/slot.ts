@@ -17,7 +17,11 @@ export async function makeSlot({ sql }: Database, slot: string): Promise<void> {
 
 /** Slots are named per server, publications per database. */
 export function slotName(reader: string, { sql }: Database): string {
-  return `${reader}_${sql.options.database}`.slice(0, NAME_LETTERS_MAX);
+  return slotNameIn(sql.options.database, reader);
+}
+
+export function slotNameIn(database: string, reader: string): string {
+  return `${reader}_${database}`.slice(0, NAME_LETTERS_MAX);
 }
 
 /** Whether the slot still has everything: it goes with a server that failed over without it, or by hand, and is broken when its reader is away for too much log. */
@@ -28,8 +32,9 @@ export async function slotState({ sql }: Database, slot: string): Promise<"whole
   return found.wal_status === "lost" ? "lost" : "whole";
 }
 
-export async function dropSlot({ sql }: Database, slot: string): Promise<void> {
-  await sql`select pg_drop_replication_slot(${slot})`;
+/** Without effect when it is not there. */
+export async function dropSlot({ sql }: Pick<Database, "sql">, slot: string): Promise<void> {
+  await sql`select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = ${slot}`;
 }
 
 function unlessThere(error: unknown) {

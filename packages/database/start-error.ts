@@ -40,17 +40,20 @@ export function explain(error: unknown, folder: string): unknown {
 }
 
 /** PostgreSQL runs, and refuses what every service needs at its start. Without a folder it is the one that DATABASE_URL names. */
-export function explainDatabase(error: unknown, folder: string | undefined): unknown {
+export function explainDatabase(
+  error: unknown,
+  folder: string | undefined,
+  must = "let its user create roles and databases",
+): unknown {
   const code = codeOf(error) ?? "";
   const away = /^(CONNECT|ECONN|ENOTFOUND|EAI_|08|53|57P)/.test(code);
   if (folder !== undefined)
     return away && isFull(folder) ? new StartError(diskFull(folder), { cause: error }) : explain(error, folder);
   // 28: who we say we are; 3D: no such database; 42501: not allowed.
   if (!away && !/^(28|3D|42501)/.test(code)) return error;
-  return new StartError(
-    `The database that DATABASE_URL names must answer, and let its user create roles and databases, but: ${messageOf(error)}.`,
-    { cause: error },
-  );
+  return new StartError(`The database that DATABASE_URL names must answer, and ${must}, but: ${messageOf(error)}.`, {
+    cause: error,
+  });
 }
 
 /** What a person can do about a port that cannot be had. */

@@ -1,11 +1,17 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { sourceOf } from "../api/envelope.ts";
 import type { BodyInit, Fact, Job } from "../api/messages.ts";
-import { contextFrom, currentContext, traceparent } from "../telemetry/context.ts";
+import { type Context, contextFrom, currentContext, traceparent } from "../telemetry/context.ts";
+import { bucketOf } from "../time/ids.ts";
 import type { Sql } from "./database.ts";
-import { bucketOf } from "./ids.ts";
+
+/** Less than Kafka takes at its default of 1 MiB: a fact that no broker takes would be in the way of all that are told after it. */
+export const FACT_BYTES_MAX = 900_000;
 
 /** What a synchronous story may do: record. Nothing is written before the story ends; then all of it commits, or none. */
 export interface Recording {
+  /** Of the request or the message on whose account this is done; facts and jobs carry it on. */
+  context: Context;
   /** A new row of `table`; properties are column names. */
   insert(table: string, row: Row): void;
   /** Something happened: to many readers, in order per aggregate. */
@@ -19,9 +25,13 @@ export interface Recording {
 /** What an asynchronous story may do besides: read and write inside its transaction. */
 export interface Tx extends Recording {
   sql: Sql;
+  /** The same transaction on account of another message. A handler's messages come with theirs. */
+  under(context: Context): Tx;
 }
 
 export type Row = Record<string, Value>;
+/** A row whose columns are known by name. */
+type Values<Columns> = { [column in keyof Columns]: Value };
 export type Value = string | number | bigint | boolean | Date | Uint8Array | null | undefined | object;
 
 /** What makes ids and tells the time for recordings, and whose service it is. */
@@ -34,8 +44,22 @@ export interface Recorder {
 /** The rows one story recorded, by statement: a table and its columns. */
 export type Recorded = Map<string, { table: string; columns: string[]; rows: Row[] }>;
 
-export function record(recorder: Recorder): Recording & { recorded: Recorded; keys: Set<string> } {
+/** What a story has recorded until now, and more of it. */
+export interface Notes extends Recording {
+  recorded: Recorded;
+  /** What was `changed`. */
+  keys: Set<string>;
+  under(context: Context): Recording;
+}
+
+export function record(recorder: Recorder): Notes {
   const recorded: Recorded = new Map();
+  const keys = new Set<string>();
+  const under = (context: Context) => recordingIn(context, recorder, recorded, keys);
+  return { recorded, keys, under, ...under(currentContext() ?? contextFrom(null, null)) };
+}
+
+function recordingIn(context: Context, recorder: Recorder, recorded: Recorded, keys: Set<string>): Recording {
   const insert = (table: string, row: Row) => {
     const columns = Object.keys(row);
     const statement = `${table} ${columns.join()}`;
@@ -43,21 +67,25 @@ export function record(recorder: Recorder): Recording & { recorded: Recorded; ke
     group.rows.push(row);
     recorded.set(statement, group);
   };
-  const keys = new Set<string>();
+  const carried = () => ({ traceparent: traceparent(context), correlation_id: context.correlationId });
   return {
-    recorded,
-    keys,
+    context,
     insert,
     changed: (key) => keys.add(key),
     emit(fact, init) {
       // `init` has the shape the fact's schema asks for: BodyInit ties the two.
       const body = create(fact.schema, init as never);
+      const payload = toBinary(fact.schema, body);
+      if (payload.byteLength > FACT_BYTES_MAX)
+        throw new Error(
+          `a fact has at most ${FACT_BYTES_MAX} bytes, ${fact.type} of ${fact.key(body)} ${payload.byteLength}`,
+        );
       insert("outbox", {
         id: recorder.newId(),
         aggregatetype: fact.topic,
         aggregateid: fact.key(body),
         type: fact.type,
-        payload: toBinary(fact.schema, body),
+        payload,
         time: recorder.now(),
         ...carried(),
       });
@@ -65,15 +93,18 @@ export function record(recorder: Recorder): Recording & { recorded: Recorded; ke
     enqueue(job, init, when) {
       const body = create(job.schema, init as never);
       const key = job.key(body);
+      const now = recorder.now();
       insert("jobs", {
         bucket: bucketOf(key),
         job_id: recorder.newId(),
         kind: "job",
         target: job.service === recorder.service ? null : job.service,
         type: job.type,
+        source: sourceOf(recorder.service),
         key,
         body: toBinary(job.schema, body),
-        due_at: when?.at ?? recorder.now(),
+        time: now,
+        due_at: when?.at ?? now,
         ...carried(),
       });
     },
@@ -96,24 +127,19 @@ export async function write(sql: Sql, recorded: Recorded): Promise<void> {
 }
 
 /** Rows for json_populate_recordset. */
-export function json(rows: Row[]): string {
+export function json<Columns extends Values<Columns>>(rows: Columns[]): string {
   return JSON.stringify(rows.map(jsonRow));
 }
 
 /** A row as PostgreSQL reads it from JSON. */
-export function jsonRow(row: Row): Row {
+export function jsonRow<Columns extends Values<Columns>>(row: Columns): Row {
   const out: Row = {};
   for (const column in row) {
-    const value = row[column];
+    const value: Value = row[column];
     if (typeof value === "bigint") out[column] = value.toString();
     else if (value instanceof Uint8Array)
       out[column] = `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}`;
     else out[column] = value;
   }
   return out;
-}
-
-function carried() {
-  const context = currentContext() ?? contextFrom(null, null);
-  return { traceparent: traceparent(context), request_id: context.requestId };
 }

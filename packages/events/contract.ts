@@ -1,8 +1,10 @@
 import { expect } from "bun:test";
 import { randomUUID } from "node:crypto";
-import { promisesOf, type Skip } from "../../tests/promise.ts";
-import { eventually } from "../service/eventually.ts";
-import type { Events, FactMessage } from "./events.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
+import { promisesOf, type Skip } from "../../tests/kit/promise.ts";
+import type { FactEnvelope } from "../api/envelope.ts";
+import { INBOX_DAYS } from "../database/inbox.ts";
+import type { Events } from "./events.ts";
 
 /** What every adapter of the events port owes. `skip` names tests an adapter cannot pass, with the reason. */
 export function eventsContract(
@@ -22,6 +24,39 @@ export function eventsContract(
     await events.close();
   });
 
+  check("it says of the topics that are heard how long their facts may come again, which inboxes outlast", async () => {
+    const { events } = await open();
+    expect([...(await events.repeatMs())]).toEqual([]);
+    collect(events, "a", ["order"]);
+    collect(events, "b", ["order", "stock"]);
+    const repeats = [...(await events.repeatMs())];
+    expect(repeats.map(([topic]) => topic.split(".").at(-1))).toEqual(["order", "stock"]);
+    for (const [, ms] of repeats) {
+      expect(ms).toBeGreaterThan(0);
+      expect(ms).toBeLessThan(INBOX_DAYS * 86_400_000);
+    }
+    await events.close();
+  });
+
+  check("it says how it is: each group and how far behind it is, and nothing is wrong when all is heard", async () => {
+    const { events } = await open();
+    const release = Promise.withResolvers<void>();
+    events.subscribe("a", ["order"], () => release.promise);
+    await events.publish(facts("order", "k", 3));
+    const lags = async () => {
+      const { figures, troubles } = await events.inspect();
+      const { groups } = figures as { groups: { group: string; lag: number }[] };
+      return [
+        ...groups.map(({ group, lag }) => `${group.split(".").at(-1)} ${lag}`),
+        ...troubles.map(({ says }) => says),
+      ];
+    };
+    await eventually(async () => String(await lags()) === "a 3");
+    release.resolve();
+    await eventually(async () => String(await lags()) === "a 0");
+    await events.close();
+  });
+
   check("a group gets only its topics", async () => {
     const { events } = await open();
     const { got } = collect(events, "a", ["order"]);
@@ -33,14 +68,14 @@ export function eventsContract(
 
   check("a group that names types gets only those, and has the others behind it", async () => {
     const { events } = await open();
-    const got: FactMessage[] = [];
-    const handler = async (batch: FactMessage[]) => void got.push(...batch);
-    events.subscribe("a", ["order"], handler, ["order.paid", ""]);
+    const got: FactEnvelope[] = [];
+    const handler = async (batch: FactEnvelope[]) => void got.push(...batch);
+    events.subscribe("a", ["order"], handler, () => ["order.paid", ""]);
     const [created, paid, untyped, last] = facts("order", "k", 4) as [
-      FactMessage,
-      FactMessage,
-      FactMessage,
-      FactMessage,
+      FactEnvelope,
+      FactEnvelope,
+      FactEnvelope,
+      FactEnvelope,
     ];
     await events.publish([created, { ...paid, type: "order.paid" }, { ...untyped, type: "" }, last]);
     await eventually(() => got.length >= 2 && events.undelivered().then((count) => count === 0));
@@ -97,7 +132,7 @@ export function eventsContract(
   check("a restart loses nothing: what was not delivered comes, what was does not", async () => {
     const { events, reopen } = await open();
     const before = collect(events, "a", ["order"]);
-    const [first, second] = facts("order", "k", 2) as [FactMessage, FactMessage];
+    const [first, second] = facts("order", "k", 2) as [FactEnvelope, FactEnvelope];
     await events.publish([first]);
     await eventually(async () => before.got.length === 1 && (await events.undelivered()) === 0);
     await events.close();
@@ -131,15 +166,15 @@ export function eventsContract(
 }
 
 function collect(events: Events, group: string, topics: string[]) {
-  const got: FactMessage[] = [];
+  const got: FactEnvelope[] = [];
   events.subscribe(group, topics, async (batch) => {
     got.push(...batch);
   });
   return { got };
 }
 
-function facts(topic: string, key: string, count: number): [FactMessage, ...FactMessage[]] {
-  const make = (index: number): FactMessage => ({
+function facts(topic: string, key: string, count: number): [FactEnvelope, ...FactEnvelope[]] {
+  const make = (index: number): FactEnvelope => ({
     id: randomUUID(),
     type: `${topic}.created`,
     topic,
@@ -148,7 +183,7 @@ function facts(topic: string, key: string, count: number): [FactMessage, ...Fact
     time: new Date("2026-01-05T08:00:00.123Z"),
     body: Buffer.from([index]),
     traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
-    requestId: `request-${index}`,
+    correlationId: `request-${index}`,
   });
   return [make(0), ...Array.from({ length: count - 1 }, (_, index) => make(index + 1))];
 }

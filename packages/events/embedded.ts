@@ -1,46 +1,64 @@
+import type { FactEnvelope } from "../api/envelope.ts";
+import type { Term } from "../database/campaign.ts";
 import type { Database, Sql } from "../database/database.ts";
-import { type Bell, createBell, lead } from "../database/relay.ts";
+import { correlationId, envelopeNames, envelopeRow } from "../database/envelope.ts";
+import { lead, leads } from "../database/leader.ts";
+import { LOCKS } from "../database/lock-numbers.ts";
+import { json } from "../database/story.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { Events, FactHandler, FactMessage, Subscription } from "./events.ts";
+import { backoffMs, SOON } from "../time/backoff.ts";
+import { type Bell, createBell } from "../time/bell.ts";
+import { inspectLog } from "./embedded-inspect.ts";
+import type { Events, FactHandler, Subscription } from "./events.ts";
+import { forgetBefore, forgetFacts, REPEAT_MS, retireGroups } from "./forget.ts";
+import { createRecent, type Recent } from "./recent.ts";
 
 const BATCH_MESSAGES_MAX = 200;
 const POLL_MS = 200;
-const RETRY_MS_MIN = 50;
-const RETRY_MS_MAX = 5_000;
 const PRUNE_EVERY_MS = 60_000;
-/** Delivered facts stay readable this long for groups that come later. */
-const RETENTION_MS = 7 * 86_400_000;
-const APPEND_LOCK = 7_210;
-const GROUP_LOCK_BASE = 7_300_000;
 
 /** The log of facts in a PostgreSQL database of its own: one order for all, an offset per group. `pollMs`: how often to look for what other processes tell. */
 export function createEmbeddedEvents(database: Database, log: Log, now: () => Date, pollMs = POLL_MS): Events {
   const listeners = new Set<Listener>();
   const registering = new Set<Promise<void>>();
-  let prunedAt = 0;
+  const recent = createRecent();
+  const closing = new AbortController();
+  let prunedAt = Number.NEGATIVE_INFINITY;
+  let pruning: Promise<void> | undefined;
 
-  async function prune() {
-    if (now().getTime() - prunedAt < PRUNE_EVERY_MS) return;
+  /** Nobody who tells something waits for it, and its failure is not theirs. One at a time: where time runs fast it would never be done. */
+  function prune() {
+    if (pruning || now().getTime() - prunedAt < PRUNE_EVERY_MS) return;
     prunedAt = now().getTime();
-    await database.sql`delete from facts where appended_at < ${new Date(prunedAt - RETENTION_MS)} and position <= (select min(position) from fact_offsets)`;
+    pruning = forgetOld()
+      .catch((error: unknown) => log.error("events.unforgotten", error))
+      .finally(() => {
+        pruning = undefined;
+      });
+  }
+
+  async function forgetOld() {
+    for (const group of await retireGroups(database.sql)) log.warn("events.group_retired", { group });
+    await forgetFacts(database.sql, forgetBefore(now()), closing.signal);
   }
 
   return {
     async publish(messages) {
       await append(database.sql, messages, now());
+      recent.add(messages);
       for (const { interest, bell } of listeners) if (messages.some((fact) => wants(interest, fact))) bell.ring();
-      await prune();
+      prune();
     },
-    subscribe(group, topics, handler, types = []) {
+    subscribe(group, topics, handler, types = () => []) {
       const bell = createBell();
-      const interest = { group, topics, types };
+      const interest: Interest = { group, topics, types: types() };
       // Known from the first moment on, so that what is published now counts as undelivered to this group.
       const registered = register(database.sql, interest).catch((error: unknown) =>
         log.error("events.unregistered", error, { group }),
       );
       registering.add(registered);
-      const running = lead(database, GROUP_LOCK_BASE + hash(group), bell, log, (alive) =>
-        read(database, interest, handler, { bell, pollMs, log, alive }),
+      const running = lead(database, `group ${group}`, bell, log, (term) =>
+        read(database, interest, handler, { types, bell, pollMs, log, term, recent }),
       );
       const listener: Listener = {
         interest,
@@ -58,8 +76,17 @@ export function createEmbeddedEvents(database: Database, log: Log, now: () => Da
       await Promise.all(registering);
       return countUndelivered(database.sql);
     },
+    async repeatMs() {
+      return new Map([...listeners].flatMap(({ interest }) => interest.topics.map((topic) => [topic, REPEAT_MS])));
+    },
+    async inspect() {
+      await Promise.all(registering);
+      return inspectLog(database.sql);
+    },
     async close() {
+      closing.abort();
       await Promise.all([...listeners].map((listener) => listener.close()));
+      await pruning;
     },
   };
 }
@@ -72,11 +99,11 @@ interface Listener extends Subscription {
 interface Interest {
   group: string;
   topics: string[];
-  /** Empty: all. */
+  /** As they were named last. Empty: all. */
   types: string[];
 }
 
-function wants({ topics, types }: Interest, { topic, type }: FactMessage): boolean {
+function wants({ topics, types }: Interest, { topic, type }: FactEnvelope): boolean {
   return topics.includes(topic) && (types.length === 0 || types.includes(type));
 }
 
@@ -89,23 +116,27 @@ export async function countUndelivered(sql: Sql): Promise<number> {
 }
 
 interface Reading {
+  types: () => string[];
   bell: Bell;
   pollMs: number;
   log: Log;
-  alive: () => boolean;
+  term: Term;
+  recent: Recent;
 }
 
 async function read(
   database: Database,
   interest: Interest,
   handler: FactHandler,
-  { bell, pollMs, log, alive }: Reading,
+  { types, bell, pollMs, log, term, recent }: Reading,
 ) {
   await register(database.sql, interest);
   for (let failures = 0, handled = 0n; ; ) {
-    const { upTo, facts } = await nextFacts(database.sql, interest, handled);
+    interest.types = types();
+    const { upTo, found } = await nextFacts(database.sql, interest, term, handled);
+    const facts = await readWhole(database.sql, found, recent);
     handled = 0n;
-    if (!alive()) return;
+    if (!term.alive()) return;
     if (upTo === null) {
       await bell.rung(pollMs);
       continue;
@@ -117,7 +148,7 @@ async function read(
     } catch (error) {
       failures += 1;
       log.error("events.redelivering", error, { group: interest.group, failures });
-      await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX));
+      await bell.rung(backoffMs(failures, SOON));
     }
   }
 }
@@ -125,55 +156,64 @@ async function read(
 async function register(sql: Sql, { group, topics, types }: Interest): Promise<void> {
   await sql`
     insert into fact_offsets (consumer, topics, types, position) values (${group}, ${topics}, ${types}, 0)
-    on conflict (consumer) do update set topics = excluded.topics, types = excluded.types`;
+    on conflict (consumer) do update set topics = excluded.topics, types = excluded.types, hours_missing = 0`;
 }
 
-interface FactRow extends Omit<FactMessage, "requestId"> {
-  request_id: string;
+/** Where a fact is in the log. */
+interface Found {
+  position: bigint;
+  id: string;
 }
 
 /**
- * Notes what a group has handled, and gives it the next facts that it wants, and how far in the log they reach with those it does not; null at its end.
+ * Notes what a group has handled, and finds the next facts that it wants, and how far in the log they reach with those it does not; null at its end, and for who
+ * does not lead the group any more.
  */
 async function nextFacts(
   sql: Sql,
   { group, topics, types }: Interest,
+  term: Term,
   handled: bigint,
-): Promise<{ upTo: bigint | null; facts: FactMessage[] }> {
-  const rows = await sql<(FactRow & { up_to: bigint | null })[]>`
-    with noted as (
-      update fact_offsets set position = ${handled} where consumer = ${group} and position < ${handled}
+): Promise<{ upTo: bigint | null; found: Found[] }> {
+  const rows = await sql<{ up_to: bigint | null; position: bigint | null; id: string | null }[]>`
+    with lead as materialized (select ${leads(sql, term)} as lasts),
+    noted as (
+      update fact_offsets set position = ${handled} where consumer = ${group} and position < ${handled} and (select lasts from lead)
     ), next as materialized (
-      select * from facts
-      where topic = any(${topics}) and position > greatest(${handled}, (select position from fact_offsets where consumer = ${group}))
+      select position, id, type from facts
+      where (select lasts from lead) and topic = any(${topics}) and position > greatest(${handled}, (select position from fact_offsets where consumer = ${group}))
       order by position limit ${BATCH_MESSAGES_MAX}
-    ) select up_to, id, type, topic, key, source, time, body, traceparent, request_id
+    ) select up_to, position, id
     from (select max(position) as up_to from next) as all_of_them left join next on ${types.length === 0} or type = any(${types})
     order by position`;
-  const wanted = rows.filter(({ id }) => id !== null);
-  return { upTo: rows[0]?.up_to ?? null, facts: wanted.map(message) };
+  const found = rows.flatMap(({ position, id }) => (position !== null && id !== null ? { position, id } : []));
+  return { upTo: rows[0]?.up_to ?? null, found };
+}
+
+/** What this process has told itself it knows; what has the same id is the same fact. */
+async function readWhole(sql: Sql, found: Found[], recent: Recent): Promise<FactEnvelope[]> {
+  const known = new Map(found.map(({ id }) => [id, recent.of(id)]));
+  const unknown = found.flatMap(({ id, position }) => (known.get(id) ? [] : String(position)));
+  if (unknown.length > 0) {
+    const rows = await sql<FactEnvelope[]>`
+      select id, type, topic, key, source, time, body, traceparent, ${correlationId(sql)} from facts where position = any(${unknown}::bigint[])`;
+    for (const fact of rows) known.set(fact.id, fact);
+  }
+  return found.map(({ id, position }) => {
+    const fact = known.get(id);
+    if (!fact) throw new Error(`expected fact ${id} at ${position} of the log, found none`);
+    return fact;
+  });
 }
 
 /** Appends take turns, so that positions become visible in their order and no reader passes one that is still to come. */
-async function append(sql: Sql, messages: FactMessage[], appendedAt: Date) {
-  const rows = messages.map(({ requestId, body, ...rest }) => ({
-    ...rest,
-    request_id: requestId,
-    body: `\\x${Buffer.from(body).toString("hex")}`,
-    appended_at: appendedAt,
+async function append(sql: Sql, messages: FactEnvelope[], appendedAt: Date) {
+  const rows = messages.map((fact) => ({
+    ...envelopeRow(fact),
+    ...{ id: fact.id, topic: fact.topic, appended_at: appendedAt },
   }));
   await sql`
-    with turn as materialized (select pg_advisory_xact_lock(${APPEND_LOCK}))
-    insert into facts (id, type, topic, key, source, time, body, traceparent, request_id, appended_at)
-    select id, type, topic, key, source, time, body, traceparent, request_id, appended_at
-    from turn, json_populate_recordset(null::facts, ${JSON.stringify(rows)}::text::json)`;
-}
-
-function message({ id, type, topic, key, source, time, body, traceparent, request_id }: FactRow): FactMessage {
-  return { id, type, topic, key, source, time, body, traceparent, requestId: request_id };
-}
-
-/** A small number for an advisory lock. */
-function hash(text: string): number {
-  return Bun.hash.crc32(text) % 100_000;
+    with turn as materialized (select pg_advisory_xact_lock(${LOCKS.append}))
+    insert into facts (id, topic, appended_at, ${envelopeNames(sql)})
+    select id, topic, appended_at, ${envelopeNames(sql)} from turn, json_populate_recordset(null::facts, ${json(rows)}::text::json)`;
 }

@@ -1,18 +1,5 @@
-/** A fact on the wire: CloudEvents attributes around a protobuf body. */
-export interface FactMessage {
-  /** The outbox row's id: the same at every delivery. */
-  id: string;
-  type: string;
-  topic: string;
-  /** The aggregate's id; facts of one key keep their order. */
-  key: string;
-  /** Such as bodega/order. */
-  source: string;
-  time: Date;
-  body: Uint8Array;
-  traceparent: string;
-  requestId: string;
-}
+import type { FactEnvelope } from "../api/envelope.ts";
+import type { Inspection } from "../telemetry/inspection.ts";
 
 /**
  * Facts to every group that subscribes.
@@ -22,15 +9,24 @@ export interface FactMessage {
  * Does not promise: exactly-once delivery, an order across keys, or that two members of a group share the work evenly.
  */
 export interface Events {
-  publish(messages: FactMessage[]): Promise<void>;
-  /** With `types`, facts of other types are passed over; with none, no fact is. */
-  subscribe(group: string, topics: string[], handler: FactHandler, types?: string[]): Subscription;
+  publish(messages: FactEnvelope[]): Promise<void>;
+  /** Facts of types that `types` does not name are passed over; if it names none, no fact is. It may name others each time; while it throws, nothing is delivered. */
+  subscribe(group: string, topics: string[], handler: FactHandler, types?: () => string[]): Subscription;
   /** Facts published and not yet delivered to some group. */
   undelivered(): Promise<number>;
+  /** How long after its publication a fact may be delivered again, by the topic, of those subscribed to here; for ever is Infinity. */
+  repeatMs(): Promise<Map<string, number>>;
+  /** How what carries them is, as far as this process has to do with it. Rejects when it cannot be asked. */
+  inspect(): Promise<Inspection>;
   close(): Promise<void>;
 }
 
-export type FactHandler = (batch: FactMessage[]) => Promise<void>;
+/** Those of the types that are named; all, where none is. */
+export function named(batch: FactEnvelope[], types: string[]): FactEnvelope[] {
+  return types.length === 0 ? batch : batch.filter(({ type }) => types.includes(type));
+}
+
+export type FactHandler = (batch: FactEnvelope[]) => Promise<void>;
 
 export interface Subscription {
   /** Resolves when no handler of this subscription runs any more. */

@@ -1,5 +1,6 @@
-import { sleep } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import { backoffMs, SOON } from "../time/backoff.ts";
+import { sleep } from "../time/wait.ts";
 import type { FactHandler } from "./events.ts";
 import { type KafkaRecord, toFact } from "./kafka-message.ts";
 
@@ -20,8 +21,6 @@ interface Committed {
 
 export const HEARTBEAT_MS = 1_000;
 const BATCH_MESSAGES_MAX = 200;
-const RETRY_MS_MIN = 50;
-const RETRY_MS_MAX = 5_000;
 
 /** Hands on what was fetched, and says so to Kafka only after the handler. What is left unsaid is fetched again. */
 export async function deliver(hand: Hand, handler: FactHandler, log: Log, closing: AbortSignal) {
@@ -40,7 +39,7 @@ export async function deliver(hand: Hand, handler: FactHandler, log: Log, closin
       } catch (error) {
         failures += 1;
         log.error("events.redelivering", error, { topic, partition, failures });
-        await sleep(pauseAfter(failures), closing);
+        await sleep(backoffMs(failures, SOON), closing);
         // Rejects when the group is rebalancing: then the batch goes to whoever has the partition next.
         if (alive()) await heartbeat();
       }
@@ -70,8 +69,4 @@ async function whileBeating(heartbeat: () => Promise<void>, log: Log, work: Prom
     over.abort();
     await beating;
   }
-}
-
-export function pauseAfter(failures: number): number {
-  return Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { brokenPromises, type Claim } from "../../tests/kit/claims.ts";
 import { createLog } from "../telemetry/log.ts";
-import { brokenPromises, type Claim } from "./claims.ts";
 import { type Answer, createLanes, type Group } from "./kafka-lanes.ts";
 
 const quiet = createLog(() => {});

@@ -1,5 +1,6 @@
-import { sleep } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import { backoffMs } from "../time/backoff.ts";
+import { sleep } from "../time/wait.ts";
 
 /** What goes to one partition in one call. */
 export interface Group<Message> {
@@ -39,8 +40,8 @@ export interface LaneOptions<Message> {
 
 /** Half of what a broker takes at once by default. */
 const GROUP_BYTES_MAX = 500_000;
-const RETRY_MS_MIN = 50;
-const RETRY_MS_MAX = 1_000;
+/** Less than a publish may take, or it would be tried once. */
+const PACE = { firstMs: 100, mostMs: 1_000 };
 
 /**
  * The way to Kafka. kafkajs acknowledges what it never wrote when a call spans several leaders and one of them dies, and when calls to
@@ -69,7 +70,7 @@ export function createLanes<Message>(options: LaneOptions<Message>): Lanes<Messa
       } catch (error) {
         failures += 1;
         log.warn("events.send_failed", { topic, partition, failures, error: String(error) });
-        const pause = Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX);
+        const pause = backoffMs(failures, PACE);
         if (nowMs() + pause >= deadline) {
           await abandon();
           throw error;

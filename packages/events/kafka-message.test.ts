@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { isUuid } from "../database/ids.ts";
-import type { FactMessage } from "./events.ts";
+import type { FactEnvelope } from "../api/envelope.ts";
+import { isUuid } from "../time/ids.ts";
 import { type KafkaRecord, toFact, toRecord } from "./kafka-message.ts";
 
-const FACT: FactMessage = {
+const FACT: FactEnvelope = {
   id: "01938e2a-0000-7000-8000-000000000001",
   type: "order.created",
   topic: "order",
@@ -12,7 +12,7 @@ const FACT: FactMessage = {
   time: new Date("2026-01-05T08:00:00.123Z"),
   body: Buffer.from([0, 255, 10]),
   traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
-  requestId: "request-ä",
+  correlationId: "request-ä",
 };
 const PLACE = { offset: "7", timestamp: "1767600000000" };
 

@@ -1,5 +1,5 @@
-import { isUuid, uuidOf } from "../database/ids.ts";
-import type { FactMessage } from "./events.ts";
+import type { FactEnvelope } from "../api/envelope.ts";
+import { isUuid, uuidOf } from "../time/ids.ts";
 
 /** A fact as Kafka carries it: CloudEvents attributes in the headers, the body as it is. */
 export interface KafkaRecord {
@@ -13,7 +13,7 @@ export interface KafkaRecord {
 
 type HeaderValue = Buffer | string | (Buffer | string)[] | null | undefined;
 
-export function toRecord({ id, type, key, source, time, body, traceparent, requestId }: FactMessage) {
+export function toRecord({ id, type, key, source, time, body, traceparent, correlationId }: FactEnvelope) {
   return {
     key,
     value: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
@@ -24,7 +24,7 @@ export function toRecord({ id, type, key, source, time, body, traceparent, reque
       ce_subject: key,
       ce_time: time.toISOString(),
       traceparent,
-      ce_requestid: requestId,
+      ce_requestid: correlationId,
     },
   };
 }
@@ -36,7 +36,7 @@ export function toRecord({ id, type, key, source, time, body, traceparent, reque
 export function toFact({ key, value, headers, timestamp, offset }: KafkaRecord, topic: string, partition: number) {
   const header = (name: string) => text(headers?.[name]);
   const time = new Date(header("ce_time"));
-  const fact: FactMessage = {
+  const fact: FactEnvelope = {
     id: idFor(header("ce_id"), `${topic}/${partition}/${offset}`),
     type: header("ce_type"),
     topic,
@@ -45,7 +45,7 @@ export function toFact({ key, value, headers, timestamp, offset }: KafkaRecord, 
     time: Number.isNaN(time.getTime()) ? new Date(Number(timestamp)) : time,
     body: value ?? Buffer.alloc(0),
     traceparent: header("traceparent"),
-    requestId: header("ce_requestid"),
+    correlationId: header("ce_requestid"),
   };
   return fact;
 }

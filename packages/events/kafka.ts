@@ -1,14 +1,20 @@
-import { type Admin, Kafka, type LogEntry, logLevel, Partitioners, type Producer } from "kafkajs";
-import { sleep, within } from "../service/clock.ts";
+import { type Admin, Kafka, type KafkaConfig, type LogEntry, logLevel, Partitioners, type Producer } from "kafkajs";
+import type { FactEnvelope } from "../api/envelope.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { Events, FactHandler, FactMessage, Subscription } from "./events.ts";
-import { deliver, HEARTBEAT_MS, pauseAfter } from "./kafka-delivery.ts";
+import { backoffMs, SOON } from "../time/backoff.ts";
+import { sleep, within } from "../time/wait.ts";
+import { type Events, type FactHandler, named, type Subscription } from "./events.ts";
+import { deliver, HEARTBEAT_MS } from "./kafka-delivery.ts";
+import { inspectKafka } from "./kafka-inspect.ts";
 import { createLanes } from "./kafka-lanes.ts";
 import { toRecord } from "./kafka-message.ts";
+import { lagOf, repeatsOf } from "./kafka-topics.ts";
 
 export interface KafkaOptions {
   /** host:port; one is enough, several are tried. */
   brokers: string[];
+  /** Left out: without TLS, and as nobody. */
+  security?: Pick<KafkaConfig, "ssl" | "sasl">;
   log: Log;
   /** Real time in milliseconds. */
   nowMs: () => number;
@@ -43,10 +49,11 @@ const KNOWN_WARNING = "Limiting retries for the idempotent producer";
 
 /** Facts through Kafka. Connects when first needed and again by itself. Topics that are missing are made. */
 export function createKafkaEvents(options: KafkaOptions): Events {
-  const { brokers, log, nowMs, prefix = "", publishMs = PUBLISH_MS } = options;
+  const { brokers, security, log, nowMs, prefix = "", publishMs = PUBLISH_MS } = options;
   const kafka = new Kafka({
     clientId: "bodega",
     brokers,
+    ...security,
     connectionTimeout: CONNECT_MS,
     requestTimeout: REQUEST_MS,
     logLevel: logLevel.WARN,
@@ -79,7 +86,7 @@ export function createKafkaEvents(options: KafkaOptions): Events {
           await admins.drop(admin);
           throw error;
         }
-        await sleep(pauseAfter(failures));
+        await sleep(backoffMs(failures, SOON));
       }
     }
   }
@@ -92,7 +99,7 @@ export function createKafkaEvents(options: KafkaOptions): Events {
     return known;
   }
 
-  const lanes = createLanes<FactMessage>({
+  const lanes = createLanes<FactEnvelope>({
     async send(group) {
       const producer = await producers.get();
       const messages = group.messages.map((fact) => ({ ...toRecord(fact), partition: group.partition }));
@@ -127,13 +134,13 @@ export function createKafkaEvents(options: KafkaOptions): Events {
         return { topic: message.topic, partition: partitionOf(place) };
       });
     },
-    subscribe(group, topics, handler, types = []) {
+    subscribe(group, topics, handler, types = () => []) {
       const groupId = `${prefix}bodega.${group}`;
       const names = topics.map((name) => prefix + name);
       groups.set(groupId, new Set([...(groups.get(groupId) ?? []), ...names]));
       const closing = new AbortController();
       const receive: FactHandler = async (batch) => {
-        const wanted = batch.filter(({ type }) => types.length === 0 || types.includes(type));
+        const wanted = named(batch, types());
         if (wanted.length > 0)
           await handler(wanted.map((fact) => ({ ...fact, topic: fact.topic.slice(prefix.length) })));
       };
@@ -159,6 +166,13 @@ export function createKafkaEvents(options: KafkaOptions): Events {
       });
       return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
     },
+    async repeatMs() {
+      const names = [...new Set([...groups.values()].flatMap((topics) => [...topics]))];
+      if (names.length === 0) return new Map();
+      await Promise.all(names.map((name) => topic(name)));
+      return ask((admin) => repeatsOf(admin, names));
+    },
+    inspect: () => ask((admin) => inspectKafka(admin, groups)),
     async close() {
       await Promise.all([...subscriptions].map((subscription) => subscription.close()));
       await lanes.idle();
@@ -227,18 +241,6 @@ function isNotKnownYet(error: unknown): boolean {
   return /UNKNOWN_TOPIC|LEADER_NOT_AVAILABLE|GROUP_LOAD_IN_PROGRESS|COORDINATOR/.test(type);
 }
 
-async function lagOf(admin: Admin, groupId: string, topics: string[]): Promise<number> {
-  const committed = await admin.fetchOffsets({ groupId, topics });
-  const lags = committed.map(async ({ topic, partitions }) => {
-    const ends = await admin.fetchTopicOffsets(topic);
-    return ends.map(({ partition, high, low }) => {
-      const offset = Number(partitions.find((each) => each.partition === partition)?.offset ?? -1);
-      return Number(high) - Math.max(offset, Number(low));
-    });
-  });
-  return (await Promise.all(lags)).flat().reduce((sum, lag) => sum + lag, 0);
-}
-
 interface Following {
   /** Resolves when all topics are there. */
   ready(): Promise<unknown>;
@@ -280,7 +282,7 @@ async function follow(kafka: Kafka, groupId: string, topics: string[], handler: 
     } catch (error) {
       failures += 1;
       if (!closing.aborted) log.error("events.consumer_failed", error, { failures });
-      await sleep(pauseAfter(failures), closing);
+      await sleep(backoffMs(failures, SOON), closing);
     } finally {
       // Waits for the handler that runs, however long it does.
       await consumer.disconnect().catch((error: unknown) => log.warn("kafka.disconnect", { error: String(error) }));

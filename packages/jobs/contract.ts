@@ -1,8 +1,9 @@
 import { expect } from "bun:test";
 import { randomUUID } from "node:crypto";
-import { promisesOf, type Skip } from "../../tests/promise.ts";
-import { eventually } from "../service/eventually.ts";
-import type { JobMessage, Jobs } from "./jobs.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
+import { promisesOf, type Skip } from "../../tests/kit/promise.ts";
+import type { Envelope } from "../api/envelope.ts";
+import type { Jobs } from "./jobs.ts";
 
 /** What every adapter of the jobs port owes. `skip` names tests an adapter cannot pass, with the reason, or says why none can be tried. */
 export function jobsContract(
@@ -21,6 +22,20 @@ export function jobsContract(
     await eventually(() => mail.got.length === 1);
     expect(mail.got).toEqual([sent]);
     expect(order.got).toEqual([]);
+    await jobs.close();
+  });
+
+  check("it says how it is: each queue and how many wait in it, and nothing is wrong when all are taken", async () => {
+    const { jobs } = await open();
+    const depths = async () => {
+      const { figures } = await jobs.inspect();
+      const { queues } = figures as { queues: { queue: string; depth?: number }[] };
+      return queues.map(({ queue, depth }) => `${queue.split(".").at(-1)} ${depth}`);
+    };
+    await jobs.send("mail", messages(3));
+    expect(await depths()).toEqual(["mail 3"]);
+    collect(jobs, "mail");
+    await eventually(async () => String(await depths()) === "mail 0" && (await jobs.inspect()).troubles.length === 0);
     await jobs.close();
   });
 
@@ -115,7 +130,7 @@ export function jobsContract(
 }
 
 function collect(jobs: Jobs, queue: string) {
-  const collected = { got: [] as JobMessage[], wakeUps: 0 };
+  const collected = { got: [] as Envelope[], wakeUps: 0 };
   jobs.receive(
     queue,
     async (batch) => {
@@ -128,14 +143,16 @@ function collect(jobs: Jobs, queue: string) {
   return collected;
 }
 
-function messages(count: number): [JobMessage, ...JobMessage[]] {
-  const make = (index: number): JobMessage => ({
+function messages(count: number): [Envelope, ...Envelope[]] {
+  const make = (index: number): Envelope => ({
     id: randomUUID(),
     type: "mail.deliver",
+    source: "bodega/test",
     key: `mail-${index}`,
+    time: new Date("2026-01-05T08:00:00.123Z"),
     body: Buffer.from([index]),
     traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
-    requestId: `request-${index}`,
+    correlationId: `request-${index}`,
   });
   return [make(0), ...Array.from({ length: count - 1 }, (_, index) => make(index + 1))];
 }

@@ -1,18 +1,18 @@
-import { createBell } from "../database/relay.ts";
-import { sleep } from "../service/clock.ts";
+import type { Envelope } from "../api/envelope.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { JobHandler, JobMessage } from "./jobs.ts";
+import { backoffMs, SOON } from "../time/backoff.ts";
+import { createBell } from "../time/bell.ts";
+import { sleep } from "../time/wait.ts";
+import type { JobHandler } from "./jobs.ts";
 
 const BATCH_MESSAGES_MAX = 100;
-const RETRY_MS_MIN = 50;
-const RETRY_MS_MAX = 5_000;
 /** So many failures in a row, and no success, are the receiver's fault and not the messages'. */
 const OUTAGE_FAILURES = 3;
 const LOOK_MS = 60_000;
 
 /** A message that a broker has handed over and keeps until it is acknowledged. */
 export interface Arrival {
-  message: JobMessage;
+  message: Envelope;
   /** False when its connection is gone: the broker delivers it again. */
   live(): boolean;
   ack(): void;
@@ -46,7 +46,7 @@ export function startDelivery(queue: string, handler: JobHandler, log: Log): Del
         failures = 0;
       else {
         failures += 1;
-        await sleep(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX), closing.signal);
+        await sleep(backoffMs(failures, SOON), closing.signal);
       }
     }
   }

@@ -1,4 +1,4 @@
-import { brokerDatabase } from "../../tests/databases.ts";
+import { brokerDatabase } from "../../tests/kit/databases.ts";
 import { openDatabase } from "../database/database.ts";
 import { createLog } from "../telemetry/log.ts";
 import { jobsContract } from "./contract.ts";

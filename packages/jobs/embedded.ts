@@ -1,14 +1,17 @@
+import type { Envelope } from "../api/envelope.ts";
 import type { Database, Sql } from "../database/database.ts";
-import { type Bell, createBell } from "../database/relay.ts";
-import { systemClock } from "../service/clock.ts";
+import { envelopeColumns, envelopeNames, envelopeRow } from "../database/envelope.ts";
+import { json } from "../database/story.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { JobHandler, JobMessage, Jobs, Subscription } from "./jobs.ts";
+import { backoffMs, SOON } from "../time/backoff.ts";
+import { type Bell, createBell } from "../time/bell.ts";
+import { systemClock } from "../time/clock.ts";
+import { inspectQueued } from "./embedded-inspect.ts";
+import type { JobHandler, Jobs, Subscription } from "./jobs.ts";
 import { onceASecond } from "./wake-ups.ts";
 
 const BATCH_MESSAGES_MAX = 100;
 const POLL_MS = 200;
-const RETRY_MS_MIN = 50;
-const RETRY_MS_MAX = 5_000;
 
 /**
  * Queues in a PostgreSQL database of their own. A job is deleted in the transaction that waits for its handler. `pollMs`: how often to look for what
@@ -21,15 +24,7 @@ export function createEmbeddedJobs(database: Database, log: Log, pollMs = POLL_M
   const receiversOf = (queue: string) => [...receivers].filter((receiver) => receiver.queue === queue);
   return {
     async send(queue, messages) {
-      const rows = messages.map(({ body, requestId, ...rest }) => ({
-        ...rest,
-        queue,
-        request_id: requestId,
-        body: `\\x${Buffer.from(body).toString("hex")}`,
-      }));
-      await database.sql`
-        insert into queued (queue, id, type, key, body, traceparent, request_id)
-        select queue, id, type, key, body, traceparent, request_id from json_populate_recordset(null::queued, ${JSON.stringify(rows)}::text::json)`;
+      await add(database.sql, queue, messages);
       for (const { bell } of receiversOf(queue)) bell.ring();
     },
     receive(queue, handler, woken = () => {}) {
@@ -63,6 +58,11 @@ export function createEmbeddedJobs(database: Database, log: Log, pollMs = POLL_M
       const [row] = await database.sql<{ count: bigint }[]>`select count(*) as count from queued`;
       return Number(row?.count ?? 0);
     },
+    inspect: () =>
+      inspectQueued(
+        database.sql,
+        Array.from(receivers, ({ queue }) => queue),
+      ),
     async close() {
       for (const timer of timers) clearTimeout(timer);
       await Promise.all([...receivers].map((receiver) => receiver.close()));
@@ -87,7 +87,7 @@ async function work(database: Database, source: Source, handler: JobHandler, bel
     try {
       const taken = await database.transaction(async (sql) => {
         const rows = await take(sql, queue);
-        if (rows.length > 0) await handler(rows.map(message));
+        if (rows.length > 0) await handler(rows);
         return rows.length;
       });
       failures = 0;
@@ -95,7 +95,7 @@ async function work(database: Database, source: Source, handler: JobHandler, bel
     } catch (error) {
       failures += 1;
       if (!bell.closed()) log.error("jobs.redelivering", error, { queue, failures });
-      await bell.rung(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX));
+      await bell.rung(backoffMs(failures, SOON));
     }
   }
 }
@@ -108,19 +108,18 @@ async function rungOrFilled(database: Database, { queue, pollMs }: Source, bell:
   }
 }
 
-interface QueuedRow extends Omit<JobMessage, "requestId"> {
-  position: bigint;
-  request_id: string;
+async function add(sql: Sql, queue: string, messages: Envelope[]) {
+  const rows = messages.map((message) => ({ ...envelopeRow(message), queue, id: message.id }));
+  await sql`
+    insert into queued (queue, id, ${envelopeNames(sql)})
+    select queue, id, ${envelopeNames(sql)} from json_populate_recordset(null::queued, ${json(rows)}::text::json)`;
 }
 
-async function take(sql: Sql, queue: string): Promise<QueuedRow[]> {
-  const rows = await sql<QueuedRow[]>`
+async function take(sql: Sql, queue: string): Promise<Envelope[]> {
+  // What a process of the version before sends has no time.
+  const rows = await sql<(Envelope & { position: bigint })[]>`
     delete from queued where ctid = any(array(
       select ctid from queued where queue = ${queue} order by position limit ${BATCH_MESSAGES_MAX} for update skip locked))
-    returning position, id, type, key, body, traceparent, request_id`;
-  return rows.sort((a, b) => (a.position < b.position ? -1 : 1));
-}
-
-function message({ position: _, request_id, ...row }: QueuedRow): JobMessage {
-  return { ...row, requestId: request_id };
+    returning position, id, ${envelopeColumns(sql, sql`${systemClock().now()}::timestamptz`)}`;
+  return rows.sort((a, b) => (a.position < b.position ? -1 : 1)).map(({ position: _, ...job }) => job);
 }

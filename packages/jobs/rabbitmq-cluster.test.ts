@@ -1,12 +1,20 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout } from "bun:test";
-import { testPorts } from "../../tests/ports.ts";
-import { NO_RABBITMQ_CLUSTER, type RabbitCluster, startRabbitCluster } from "../../tests/rabbitmq.ts";
-import { closeJobs, collect, deleteQueue, load, message, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
-import { startTcpProxy } from "../../tests/tcp-proxy.ts";
-import { testUnless } from "../../tests/test-unless.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
+import { testPorts } from "../../tests/kit/ports.ts";
+import { NO_RABBITMQ_CLUSTER, type RabbitCluster, startRabbitCluster } from "../../tests/kit/servers/rabbitmq.ts";
+import {
+  closeJobs,
+  collect,
+  deleteQueue,
+  load,
+  message,
+  openJobs,
+  outcomeOf,
+} from "../../tests/kit/servers/rabbitmq-jobs.ts";
+import { startTcpProxy } from "../../tests/kit/tcp-proxy.ts";
+import { testUnless } from "../../tests/kit/test-unless.ts";
 import { DeliverMail } from "../api/jobs.ts";
-import { eventually } from "../service/eventually.ts";
-import { runService } from "../service/runtime.ts";
+import { runService } from "../service/engine/runtime.ts";
 import { doesMany, service } from "../service/service.ts";
 import { jobsContract } from "./contract.ts";
 import { SETTLE_MS } from "./rabbitmq-queues.ts";
@@ -77,8 +85,8 @@ describe("three RabbitMQ behind HAProxy", () => {
       jobs: sending,
     });
     await doing.ports.database.sql`create table done (mail_id text not null)`;
-    const work = doesMany(DeliverMail, async (_app, tx, bodies) => {
-      await tx.sql`insert into done select unnest(${bodies.map(({ mailId }) => mailId)}::text[])`;
+    const work = doesMany(DeliverMail, async (_app, tx, messages) => {
+      await tx.sql`insert into done select unnest(${messages.map(({ body }) => body.mailId)}::text[])`;
     });
     const doer = await runService(service({ name: "mail", config: {}, answers: [], hears: [], does: [work] }), {
       ...doing.ports,

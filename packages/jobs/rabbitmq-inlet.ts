@@ -1,8 +1,10 @@
-import { isUuid, uuidOf } from "../database/ids.ts";
-import { sleep, within } from "../service/clock.ts";
+import type { Envelope } from "../api/envelope.ts";
 import type { Log } from "../telemetry/log.ts";
+import { backoffMs, SOON } from "../time/backoff.ts";
+import { systemClock } from "../time/clock.ts";
+import { isUuid, uuidOf } from "../time/ids.ts";
+import { sleep, within } from "../time/wait.ts";
 import type { Delivery } from "./delivery.ts";
-import type { JobMessage } from "./jobs.ts";
 import { leftMs, WAKE_UP } from "./rabbitmq-delay.ts";
 import { type Channel, type ChannelModel, type ConsumeMessage, closing, endWithin } from "./rabbitmq-link.ts";
 import { jobsQueue } from "./rabbitmq-queues.ts";
@@ -11,8 +13,6 @@ const PREFETCH = 200;
 const CHANNEL_MS = 5_000;
 /** A queue without a majority of its nodes answers when it has one again. */
 const CONSUME_MS = 20_000;
-const RETRY_MS_MIN = 100;
-const RETRY_MS_MAX = 5_000;
 const NO_TYPE = "(no type)";
 
 export interface Consumer {
@@ -63,7 +63,7 @@ export async function stayAttached(
       if (over.aborted) return;
       failures += 1;
       log.error("rabbitmq.starting_over", error, { queue, failures });
-      await sleep(Math.min(RETRY_MS_MIN * 2 ** failures, RETRY_MS_MAX), over);
+      await sleep(backoffMs(failures, SOON), over);
     }
   }
 }
@@ -89,17 +89,20 @@ async function consume({ queue, delivery, woken }: Consumer, channel: Channel, c
 }
 
 /** Whatever is in the queue is given to the doer, in a shape its database takes: what cannot be understood is parked there, where people look. */
-function messageIn({ content, properties }: ConsumeMessage): JobMessage {
+function messageIn({ content, properties }: ConsumeMessage): Envelope {
   const { messageId, headers = {} } = properties;
   const id = text(messageId);
+  const time = new Date(text(headers["time"]));
   return {
     // The same at every delivery.
     id: isUuid(id) ? id : uuidOf(id, "\0", content),
     type: text(properties.type) || NO_TYPE,
+    source: text(headers["source"]),
     key: text(headers["key"]),
-    body: content,
+    time: Number.isNaN(time.getTime()) ? systemClock().now() : time,
     traceparent: text(headers["traceparent"]),
-    requestId: text(headers["request_id"]),
+    correlationId: text(headers["request_id"]),
+    body: content,
   };
 }
 

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout } from "bun:test";
-import { NO_RABBITMQ, type RabbitServer, startRabbit } from "../../tests/rabbitmq.ts";
-import { bare, closeJobs, collect, load, message, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
-import { testUnless } from "../../tests/test-unless.ts";
-import { eventually } from "../service/eventually.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
+import { NO_RABBITMQ, type RabbitServer, startRabbit } from "../../tests/kit/servers/rabbitmq.ts";
+import { bare, closeJobs, collect, load, message, openJobs, outcomeOf } from "../../tests/kit/servers/rabbitmq-jobs.ts";
+import { testUnless } from "../../tests/kit/test-unless.ts";
 import { jobsQueue, SETTLE_MS } from "./rabbitmq-queues.ts";
 
 setDefaultTimeout(180_000);

@@ -1,6 +1,7 @@
+import type { SecureContextOptions } from "node:tls";
 import { type Channel, type ChannelModel, connect } from "amqplib";
-import { within } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import { within } from "../time/wait.ts";
 import type { RabbitNode } from "./rabbitmq-url.ts";
 
 export type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage } from "amqplib";
@@ -22,12 +23,14 @@ export async function stayConnected(
   purpose: string,
   log: Log,
   setUp: (model: ChannelModel) => Promise<void>,
+  tls: SecureContextOptions = {},
 ) {
   // The driver reads it at every try, so that the next one goes to the next node.
   const address = { ...nodes[0], heartbeat: HEARTBEAT_S };
   let tries = 0;
   const failed = (error: Error) => log.error("rabbitmq.failed", explained(error, nodes), { purpose });
   const link = await connect(address, {
+    ...tls,
     timeout: CONNECT_MS,
     noDelay: true,
     keepAlive: true,

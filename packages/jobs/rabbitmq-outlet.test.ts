@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { EventEmitter } from "node:events";
-import { message, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
-import { eventually } from "../service/eventually.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
+import { message, outcomeOf } from "../../tests/kit/servers/rabbitmq-jobs.ts";
 import type { ChannelModel } from "./rabbitmq-link.ts";
 import { openOutlet } from "./rabbitmq-outlet.ts";
 

@@ -1,4 +1,4 @@
-import type { JobMessage } from "./jobs.ts";
+import type { Envelope } from "../api/envelope.ts";
 import { type ChannelModel, type ConfirmChannel, closing } from "./rabbitmq-link.ts";
 import { type Declare, JOBS, jobsQueue } from "./rabbitmq-queues.ts";
 
@@ -9,7 +9,7 @@ const UNCONFIRMED_MAX = 200;
 export interface Outlet {
   model: ChannelModel;
   /** Resolves when the broker has written all of them down. */
-  send(queue: string, messages: JobMessage[], deadline: AbortSignal): Promise<void>;
+  send(queue: string, messages: Envelope[], deadline: AbortSignal): Promise<void>;
   /** The channel of this name, after `prepare`. */
   through(name: string, prepare: () => Promise<void>): Promise<ConfirmChannel>;
 }
@@ -42,7 +42,7 @@ export function openOutlet(model: ChannelModel, declare: Declare): Outlet {
     }
   }
 
-  async function send(queue: string, messages: JobMessage[], deadline: AbortSignal) {
+  async function send(queue: string, messages: Envelope[], deadline: AbortSignal) {
     const wanted = jobsQueue(queue);
     const line = lineOf(wanted.name);
     const channel = await through(wanted.name, () => declare(model, wanted));
@@ -90,8 +90,8 @@ async function openChannel(model: ChannelModel, line: Line): Promise<ConfirmChan
   return channel;
 }
 
-function publish(channel: ConfirmChannel, line: Line, queue: string, message: JobMessage): Promise<Error | undefined> {
-  const { body, id, type, key, traceparent, requestId } = message;
+function publish(channel: ConfirmChannel, line: Line, queue: string, message: Envelope): Promise<Error | undefined> {
+  const { body, id, type, source, key, time, traceparent } = message;
   const { promise, resolve } = Promise.withResolvers<Error | undefined>();
   const correlationId = String(++line.published);
   const settle = (outcome: Error | undefined) => {
@@ -101,7 +101,7 @@ function publish(channel: ConfirmChannel, line: Line, queue: string, message: Jo
     resolve(outcome);
   };
   line.unconfirmed.set(correlationId, settle);
-  const headers = { key, traceparent, request_id: requestId };
+  const headers = { source, key, time: time.toISOString(), traceparent, request_id: message.correlationId };
   const properties = { mandatory: true, persistent: true, messageId: id, type, headers, correlationId };
   try {
     channel.publish(JOBS, queue, Buffer.from(body), properties, (refused) => {

@@ -1,5 +1,5 @@
-import { sleep, within } from "../service/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import { sleep, within } from "../time/wait.ts";
 import { type Channel, type ChannelModel, closing, codeOf, endWithin, ifFound } from "./rabbitmq-link.ts";
 
 export const JOBS = "bodega.jobs";

@@ -1,11 +1,19 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { NO_RABBITMQ, type RabbitServer, startRabbit } from "../../tests/rabbitmq.ts";
-import { bare, closeJobs, collect, deleteQueue, message, openJobs, outcomeOf } from "../../tests/rabbitmq-jobs.ts";
-import { startTcpProxy } from "../../tests/tcp-proxy.ts";
-import { testUnless } from "../../tests/test-unless.ts";
-import { eventually } from "../service/eventually.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
+import { NO_RABBITMQ, type RabbitServer, startRabbit } from "../../tests/kit/servers/rabbitmq.ts";
+import {
+  bare,
+  closeJobs,
+  collect,
+  deleteQueue,
+  message,
+  openJobs,
+  outcomeOf,
+} from "../../tests/kit/servers/rabbitmq-jobs.ts";
+import { startTcpProxy } from "../../tests/kit/tcp-proxy.ts";
+import { testUnless } from "../../tests/kit/test-unless.ts";
+import type { Envelope } from "../api/envelope.ts";
 import { jobsContract } from "./contract.ts";
-import type { JobMessage } from "./jobs.ts";
 
 setDefaultTimeout(120_000);
 const withRabbit = testUnless(NO_RABBITMQ);
@@ -34,6 +42,18 @@ describe("one RabbitMQ", () => {
     expect(await outcomeOf(jobs.send("deleted", [message()]))).toMatch("no queue takes jobs for deleted");
     expect(await outcomeOf(jobs.send("deleted", [message()]))).toBe("done");
     expect(await jobs.undelivered()).toBe(1);
+  });
+
+  withRabbit("a queue that nobody works, and one that is not there, are troubles", async () => {
+    const { jobs } = await openJobs(server.url);
+    await jobs.send("idle", [message()]);
+    const { found, figures, troubles } = await jobs.inspect();
+    expect(found).toMatch(/^RabbitMQ \d+\.\d+\.\d+, 1 queue, 1 job not taken yet$/);
+    expect(figures).toMatchObject({ queues: [{ queue: "bodega.jobs.idle", depth: 1, consumers: 0 }] });
+    const says = "queue bodega.jobs.idle has no consumers, and 1 job in it";
+    expect(troubles).toEqual([{ says, fix: expect.stringContaining("start a process of its service") }]);
+    await deleteQueue(server.url, "idle");
+    expect((await jobs.inspect()).troubles.map(({ says }) => says)).toEqual(["queue bodega.jobs.idle is not there"]);
   });
 
   withRabbit("processes that come at the same moment make one queue, which works", async () => {
@@ -97,9 +117,10 @@ describe("one RabbitMQ", () => {
       });
       await eventually(() => got.length === 4);
       const [, hello, again, ho] = got;
-      expect(hello).toMatchObject({ type: "(no type)", key: "", traceparent: "", requestId: "" });
+      expect(hello).toMatchObject({ type: "(no type)", key: "", traceparent: "", correlationId: "" });
       expect(hello?.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
-      expect(again).toEqual(hello as JobMessage);
+      // It has no time of its own: it is told when it arrived.
+      expect(again).toEqual({ ...(hello as Envelope), time: expect.any(Date) });
       expect(ho?.id).not.toBe(hello?.id ?? "");
       expect(ho?.key).toBe("ab");
     },

@@ -1,9 +1,11 @@
-import { within } from "../service/clock.ts";
+import type { SecureContextOptions } from "node:tls";
 import type { Log } from "../telemetry/log.ts";
+import { within } from "../time/wait.ts";
 import { startDelivery } from "./delivery.ts";
 import type { Jobs } from "./jobs.ts";
 import { bindDelayed, DELAYED, declareDelayed, nextWait, sendDelayed, sendToWait } from "./rabbitmq-delay.ts";
 import { type Consumer, type Inlet, stayAttached } from "./rabbitmq-inlet.ts";
+import { inspectRabbit } from "./rabbitmq-inspect.ts";
 import { closing, endWithin, explained, placesOf, stayConnected } from "./rabbitmq-link.ts";
 import { type Outlet, openOutlet } from "./rabbitmq-outlet.ts";
 import { createDeclare, jobsQueue, ready, SETTLE_MS } from "./rabbitmq-queues.ts";
@@ -16,6 +18,8 @@ export interface RabbitmqJobsOptions {
   /** As `readRabbitmqUrl` gives them. */
   nodes: RabbitNode[];
   delay: Delay;
+  /** For nodes whose protocol is amqps. */
+  tls?: SecureContextOptions;
   log: Log;
   /** Real time, from any beginning. */
   nowMs: () => number;
@@ -29,7 +33,7 @@ export interface RabbitmqJobsOptions {
  * when it runs full, and what empties it must still get through. Rejects, with a sentence, when no node lets it in or the delay plugin is missing.
  */
 export async function createRabbitmqJobs(options: RabbitmqJobsOptions): Promise<Jobs> {
-  const { nodes, delay, log, nowMs, settleMs = SETTLE_MS } = options;
+  const { nodes, delay, tls, log, nowMs, settleMs = SETTLE_MS } = options;
   const queues = new Set<string>();
   const consumers = new Map<Consumer, Promise<void>>();
   const declare = createDeclare(settleMs, log);
@@ -37,21 +41,33 @@ export async function createRabbitmqJobs(options: RabbitmqJobsOptions): Promise<
   let connected: Outlet | undefined;
   let inlet: Inlet | undefined;
 
-  const sending = await stayConnected(nodes, "sends jobs", log, async (model) => {
-    const out = openOutlet(model, declare);
-    connected = out;
-    outlet.resolve(out);
-    closing(model).addEventListener("abort", () => {
-      if (connected !== out) return;
-      outlet = Promise.withResolvers();
-      connected = undefined;
-    });
-  });
+  const sending = await stayConnected(
+    nodes,
+    "sends jobs",
+    log,
+    async (model) => {
+      const out = openOutlet(model, declare);
+      connected = out;
+      outlet.resolve(out);
+      closing(model).addEventListener("abort", () => {
+        if (connected !== out) return;
+        outlet = Promise.withResolvers();
+        connected = undefined;
+      });
+    },
+    tls,
+  );
   if (delay === "plugin") await requirePlugin();
-  const receiving = await stayConnected(nodes, "takes jobs", log, async (model) => {
-    inlet = { model, gone: closing(model) };
-    for (const consumer of consumers.keys()) attach(consumer, inlet);
-  }).catch(async (error: unknown) => {
+  const receiving = await stayConnected(
+    nodes,
+    "takes jobs",
+    log,
+    async (model) => {
+      inlet = { model, gone: closing(model) };
+      for (const consumer of consumers.keys()) attach(consumer, inlet);
+    },
+    tls,
+  ).catch(async (error: unknown) => {
     await endWithin(() => sending.close(), log);
     throw error;
   });
@@ -135,6 +151,7 @@ export async function createRabbitmqJobs(options: RabbitmqJobsOptions): Promise<
         const held = [...consumers.keys()].map(({ delivery }) => delivery.held());
         return [...waiting, ...held].reduce((sum, count) => sum + count, 0);
       }),
+    inspect: () => within(SEND_MS, "no answer", async () => inspectRabbit((await outlet.promise).model, [...queues])),
     async close() {
       await Promise.all([...consumers.keys()].map(detach));
       await Promise.all([sending, receiving].map((link) => endWithin(() => link.close(), log)));

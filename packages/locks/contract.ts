@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { randomUUID } from "node:crypto";
-import { promisesOf, type Skip } from "../../tests/promise.ts";
-import { eventually } from "../service/eventually.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
+import { promisesOf, type Skip } from "../../tests/kit/promise.ts";
 import type { Locks } from "./locks.ts";
 
 /** What every adapter of the locks port owes. */
@@ -53,6 +53,14 @@ export const LOCKS_PROMISES: Record<string, (locks: Locks, key: string) => Promi
       return (await locks.take(key, budget)).allowed;
     });
     expect(tries).toBeGreaterThan(0);
+  },
+
+  "it says how it is, and nothing is wrong while it answers": async (locks, key) => {
+    await locks.tryLock(key, 5_000);
+    const { found, figures, troubles } = await locks.inspect();
+    expect(found).not.toBe("");
+    expect(JSON.parse(JSON.stringify(figures))).toHaveProperty("adapter");
+    expect(troubles).toEqual([]);
   },
 
   "keys do not share a budget": async (locks, key) => {

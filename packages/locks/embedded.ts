@@ -1,3 +1,4 @@
+import { counted } from "../telemetry/inspection.ts";
 import type { Budget, Locks, Verdict } from "./locks.ts";
 
 const SWEEP_EVERY = 10_000;
@@ -38,6 +39,13 @@ export function createEmbeddedLocks(nowMs: () => number, newToken: () => string)
       const { verdict, arrival } = gcra(now, arrivals.get(key) ?? now, budget);
       arrivals.set(key, arrival);
       return verdict;
+    },
+    async inspect() {
+      const now = nowMs();
+      const locks = [...held.values()].filter(({ until }) => until > now).length;
+      const budgets = [...arrivals.values()].filter((at) => at > now).length;
+      const found = `in this process alone, ${counted(locks, "lock")} held, ${counted(budgets, "budget")} in use`;
+      return { found, figures: { adapter: "embedded", locks, budgets }, troubles: [] };
     },
     async close() {
       held.clear();

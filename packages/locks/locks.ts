@@ -1,3 +1,5 @@
+import type { Inspection } from "../telemetry/inspection.ts";
+
 /**
  * One at a time, and counters that expire.
  *
@@ -12,6 +14,8 @@ export interface Locks {
   unlock(key: string, token: string): Promise<boolean>;
   /** Takes one from the key's budget (GCRA). Never rejects: without its server an adapter counts alone, more strictly, and lets nothing through unasked. */
   take(key: string, budget: Budget): Promise<Verdict>;
+  /** How what holds them is. Rejects when it cannot be asked. */
+  inspect(): Promise<Inspection>;
   close(): Promise<void>;
 }
 

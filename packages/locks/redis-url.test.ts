@@ -31,6 +31,8 @@ for (const [text, says] of [
   ["http://:secret@cache", "REDIS_URL must be"],
   ["redis://:secret@a:1,", "REDIS_URL must be"],
   ["redis://:secret@a/zero", "database must be a number"],
+  ["redis://ann:12/secret@a", "database must be a number"],
+  ["redis://:secret%@a", "is written %xx"],
   ["redis://:secret@a:1/1,redis://:secret@b:2/1", "only database 0"],
   ["redis://:secret@a:1,redis://b:2", "same scheme, user and password"],
   ["redis://:secret@a:1,rediss://:secret@b:2", "same scheme, user and password"],

@@ -11,6 +11,8 @@ export interface RedisAddress {
 const EXPECTED =
   "REDIS_URL must be redis://[user:password@]host[:port][/database], rediss:// for TLS, or several of them by comma for a Cluster";
 
+const ESCAPED = "what is no letter or digit in a user or a password is written %xx";
+
 /** Its errors never show the text: it carries a password. */
 export function readRedisUrl(text: string): RedisAddress {
   const urls = text.split(",").map((part) => readPart(part.trim()));
@@ -24,8 +26,8 @@ export function readRedisUrl(text: string): RedisAddress {
   }
   return {
     nodes: urls.map((url) => ({ host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 6379) })),
-    username: decodeURIComponent(first.username),
-    password: decodeURIComponent(first.password),
+    username: decoded(first.username),
+    password: decoded(first.password),
     db: databaseOf(first),
     tls: first.protocol === "rediss:",
   };
@@ -39,6 +41,15 @@ function readPart(part: string): URL {
 
 function databaseOf({ pathname }: URL): number {
   if (pathname === "" || pathname === "/") return 0;
-  if (!/^\/\d{1,4}$/.test(pathname)) throw new Error(`REDIS_URL's database must be a number, found ${pathname}`);
+  // What it found may be the rest of a password with a slash in it.
+  if (!/^\/\d{1,4}$/.test(pathname)) throw new Error(`REDIS_URL's database must be a number; ${ESCAPED}`);
   return Number(pathname.slice(1));
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw new Error(`${EXPECTED}; ${ESCAPED}`, { cause: error });
+  }
 }

@@ -1,8 +1,14 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomUUID } from "node:crypto";
-import { NO_REDIS, type RedisCluster, type RedisServer, startRedis, startRedisCluster } from "../../tests/redis.ts";
-import { testUnless } from "../../tests/test-unless.ts";
-import { eventually } from "../service/eventually.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
+import {
+  NO_REDIS,
+  type RedisCluster,
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+} from "../../tests/kit/servers/redis.ts";
+import { testUnless } from "../../tests/kit/test-unless.ts";
 import { createLog, type Line } from "../telemetry/log.ts";
 import { LOCKS_PROMISES, locksContract } from "./contract.ts";
 import type { Locks } from "./locks.ts";

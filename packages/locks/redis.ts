@@ -1,9 +1,13 @@
+import type { SecureContextOptions } from "node:tls";
 import { Cluster, Redis, type RedisOptions, ReplyError } from "ioredis";
-import { within } from "../service/clock.ts";
+import type { Inspection } from "../telemetry/inspection.ts";
 import type { Log } from "../telemetry/log.ts";
+import { backoffMs } from "../time/backoff.ts";
+import { within } from "../time/wait.ts";
 import { createBreaker } from "./breaker.ts";
 import { createEmbeddedLocks, verdictOf } from "./embedded.ts";
 import type { Budget, Locks, Verdict } from "./locks.ts";
+import { inspectRedis } from "./redis-inspect.ts";
 import type { RedisAddress } from "./redis-url.ts";
 
 /** How long one command may take, connecting included. */
@@ -14,8 +18,9 @@ const GRACE_MS = 50;
 const REST_MS = 500;
 /** A connection that owes an answer for so long is given up and made again. */
 const SILENCE_MS = 1_000;
-const RECONNECT_MS_MAX = 500;
+const RECONNECT = { firstMs: 50, mostMs: 500 };
 const LOG_EVERY_MS = 1_000;
+const INSPECT_MS = 2_000;
 /** Of a budget, while this process counts alone. */
 const SPARE_SHARE = 0.5;
 
@@ -37,6 +42,8 @@ return {1, after - now}`;
 
 export interface RedisLocksOptions {
   address: RedisAddress;
+  /** For rediss://. */
+  tls?: SecureContextOptions;
   log: Log;
   /** Real time in milliseconds. */
   nowMs: () => number;
@@ -49,14 +56,14 @@ export interface RedisLocksOptions {
  * Without Redis `tryLock` and `unlock` reject, soon; `take` counts in this process, more strictly, and never rejects.
  */
 export function createRedisLocks(options: RedisLocksOptions): Locks {
-  const { address, log, nowMs, newToken, answerMs = ANSWER_MS } = options;
+  const { address, tls = {}, log, nowMs, newToken, answerMs = ANSWER_MS } = options;
   const breaker = createBreaker(nowMs, REST_MS);
   const spare = createEmbeddedLocks(nowMs, newToken);
   let alone = false;
   let trouble: Error | undefined;
   let loggedAt = Number.NEGATIVE_INFINITY;
 
-  const client = connect(address, answerMs, (error) => {
+  const client = connect(address, tls, answerMs, (error) => {
     trouble = error;
     report(error);
   });
@@ -108,6 +115,14 @@ export function createRedisLocks(options: RedisLocksOptions): Locks {
         return spare.take(key, smaller(budget));
       }
     },
+    // Past the breaker: nobody waits for a lock here, and a slow answer is one.
+    async inspect() {
+      try {
+        return await within(INSPECT_MS, "no answer", () => inspect(client));
+      } catch (error) {
+        throw explained(error instanceof ReplyError ? error : (trouble ?? error), address);
+      }
+    },
     async close() {
       client.disconnect();
       await spare.close();
@@ -119,11 +134,13 @@ export function createRedisLocks(options: RedisLocksOptions): Locks {
 interface Commands {
   set(key: string, token: string, unit: "PX", ttlMs: number, condition: "NX"): Promise<"OK" | null>;
   eval(script: string, keys: 1, key: string, ...values: (string | number)[]): Promise<unknown>;
+  info(): Promise<string>;
   disconnect(): void;
 }
 
 function connect(
   { nodes, username, password, db, tls }: RedisAddress,
+  authorities: SecureContextOptions,
   answerMs: number,
   failed: (error: Error) => void,
 ): Commands {
@@ -138,9 +155,9 @@ function connect(
     autoResendUnfulfilledCommands: false,
     // A primary that became a replica: its name may lead to the new one.
     reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
-    ...(tls && { tls: {} }),
+    ...(tls && { tls: authorities }),
   } satisfies RedisOptions;
-  const retry = (times: number) => Math.min(50 * times, RECONNECT_MS_MAX);
+  const retry = (times: number) => backoffMs(times, RECONNECT);
   const [node] = nodes;
   if (nodes.length === 1 && node) {
     const redis = new Redis({
@@ -167,6 +184,17 @@ function connect(
     ...(tls && { dnsLookup: (name: string, found: (error: null, address: string) => void) => found(null, name) }),
   });
   return cluster.on("error", failed).on("node error", failed);
+}
+
+async function inspect(client: Commands): Promise<Inspection> {
+  if (!(client instanceof Cluster)) return inspectRedis([await client.info()]);
+  // A Cluster's nodes are known when one has answered, and connected to when first asked.
+  const state = await client.cluster("INFO");
+  const infos = await Promise.allSettled(client.nodes("all").map((node) => node.info().catch(() => node.info())));
+  return inspectRedis(
+    infos.map((info) => (info.status === "fulfilled" ? info.value : undefined)),
+    state,
+  );
 }
 
 async function takeShared(client: Commands, key: string, { perSecond, burst }: Budget): Promise<Verdict> {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { describeService } from "../../tests/fake-service.ts";
+import { describeService } from "../../tests/kit/fake-service.ts";
 import { Role } from "../api/gen/bodega/auth/v1/auth_pb.ts";
 import { Access } from "../api/gen/bodega/type/v1/access_pb.ts";
+import type { Verifier } from "./caller.ts";
 import { identify } from "./caller.ts";
-import { unauthenticated, type Verifier } from "./tokens.ts";
+import { unauthenticated } from "./errors.ts";
 
 const [browse, order] = describeService([
   { name: "Browse", access: Access.ANYONE },
@@ -16,7 +17,7 @@ const verifier: Verifier = {
   async verify(token) {
     if (token === "unheard") throw new Error("the keys cannot be fetched");
     if (token !== "good") throw unauthenticated("the access token is not valid: it has expired");
-    return { userId: "ann", roles: [Role.ADMIN], expiresAt: new Date(8.64e15) };
+    return { userId: "ann", roles: [Role.ADMIN], expiresAt: new Date(8.64e15), fromAuth: true };
   },
 };
 const headersOf = (authorization?: string) => new Headers(authorization === undefined ? {} : { authorization });
@@ -29,9 +30,11 @@ describe("an RPC that is for anyone", () => {
         userId: "",
         roles: [],
         admin: false,
+        fromAuth: false,
         rpc: browse,
         token: "",
         address: "203.0.113.1",
+        network: "203.0.113.1",
       });
   });
 

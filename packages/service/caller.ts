@@ -1,9 +1,10 @@
 import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Role } from "../api/gen/bodega/auth/v1/auth_pb.ts";
 import { Access, access } from "../api/gen/bodega/type/v1/access_pb.ts";
-import { refused } from "./errors.ts";
-import { type Claims, unauthenticated, type Verifier } from "./tokens.ts";
+import { networkOf } from "./address.ts";
+import { refused, unauthenticated } from "./errors.ts";
 
 /** Who calls, and what. */
 export interface Caller {
@@ -16,13 +17,49 @@ export interface Caller {
   token: string;
   /** The client's network address as the edge saw it; empty for calls between services. */
   address: string;
+  /** The network it is in: what throttles count by. */
+  network: string;
+  /** Whether auth signed the token: a user's, and not a service's own. */
+  fromAuth: boolean;
 }
 
-/** The caller of a request, by its bearer token and the edge's word on its address. */
-export async function identify(verifier: Verifier, rpc: DescMethod, headers: Headers, address = ""): Promise<Caller> {
+/** What comes with a call besides its message, and what goes back besides the answer. */
+export interface CallContext {
+  headers: Headers;
+  signal: AbortSignal;
+  /** What a handler sets here is sent with its answer; left out by wires that have no place for it. */
+  answer?: { headers: Headers; trailers: Headers };
+}
+
+export interface Claims {
+  userId: string;
+  roles: Role[];
+  expiresAt: Date;
+  /** Signed by auth, which therefore knows what the user may today. */
+  fromAuth: boolean;
+}
+
+export interface Verifier {
+  /** Refuses with UNAUTHENTICATED what is not a valid access token of this platform. */
+  verify(token: string): Promise<Claims>;
+}
+
+/** Whose rows the caller may see: of one user, or, for admins and the platform's own services, null: everybody's. */
+export function ownerOf({ userId, roles, admin }: Caller): string | null {
+  return admin || roles.includes(Role.SERVICE) ? null : userId;
+}
+
+/** The caller of a request, by its bearer token and the edge's word on where it comes from. */
+export async function identify(
+  verifier: Verifier,
+  rpc: DescMethod,
+  headers: Headers,
+  address = "",
+  network = networkOf(address),
+): Promise<Caller> {
   const shown = await tokenOf(verifier, rpc, headers);
-  const { userId = "", roles = [] } = shown?.claims ?? {};
-  return { userId, roles, admin: roles.includes(Role.ADMIN), rpc, token: shown?.token ?? "", address };
+  const { userId = "", roles = [], fromAuth = false } = shown?.claims ?? {};
+  return withRoles({ userId, roles, admin: false, rpc, token: shown?.token ?? "", address, network, fromAuth }, roles);
 }
 
 /**
@@ -55,9 +92,30 @@ export function authorize(caller: Caller): void {
   }
 }
 
+export function withRoles(caller: Caller, roles: readonly Role[]): Caller {
+  return { ...caller, roles, admin: roles.includes(Role.ADMIN) };
+}
+
+const POWERFUL: Role[] = [Role.ADMIN, Role.KITCHEN];
+const RULES_OF_POWER: Access[] = [Access.ADMIN, Access.KITCHEN, Access.OWNER];
+
+/**
+ * Whether the call changes something, and is allowed by a role that may have been taken away since the token was signed. Such calls ask for the roles of today. Reads go
+ * by the token: with it they end in ten minutes, but what was changed stays changed.
+ */
+export function usesPower({ rpc, roles, fromAuth }: Caller): boolean {
+  const acts = rpc.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+  return fromAuth && acts && RULES_OF_POWER.includes(ruleOf(rpc)) && POWERFUL.some((role) => roles.includes(role));
+}
+
 const rules = new Map<DescMethod, Access>();
 
-/** Kept: decoding an option costs more than the rest of the check. */
+/** Whether an RPC answers strangers. */
+export function isForAnyone(rpc: DescMethod): boolean {
+  return ruleOf(rpc) === Access.ANYONE;
+}
+
+/** Each method's rule is decoded once: decoding an option costs more than the rest of the check. */
 function ruleOf(rpc: DescMethod): Access {
   const known = rules.get(rpc);
   if (known !== undefined) return known;

@@ -13,8 +13,19 @@ export function refused(code: Code, reason: string, message: string, retryMs?: n
   return error;
 }
 
+export function unauthenticated(message: string): ConnectError {
+  return refused(Code.Unauthenticated, "UNAUTHENTICATED", message);
+}
+
 export function notFound(kind: string, id: string): ConnectError {
   return refused(Code.NotFound, `${kind.toUpperCase().replaceAll(" ", "_")}_NOT_FOUND`, `there is no ${kind} ${id}`);
+}
+
+/** The reason of an effect that may have happened or not, because its answer was lost: it is tried again seldom. */
+export const OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN";
+
+export function outcomeUnknown(message: string): ConnectError {
+  return refused(Code.DeadlineExceeded, OUTCOME_UNKNOWN, message);
 }
 
 export interface Violation {

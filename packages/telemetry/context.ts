@@ -2,16 +2,29 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 /** What one request is known by on its whole way: through RPCs, outbox, events and jobs into every log line. */
 export interface Context {
-  /** Made at the edge, or by a timer; 1 to 128 characters. */
-  requestId: string;
+  /** Made at the edge, or by a timer; 1 to 128 characters. Over HTTP it is the header x-request-id. */
+  correlationId: string;
   /** W3C trace context: 32 and 16 hexadecimal digits. */
   traceId: string;
   spanId: string;
+  /** Whether its span is recorded; if not, nothing below it is. */
+  sampled?: boolean;
+  /** It was made up here, and has no span yet: the first one becomes the root of its trace. */
+  fresh?: true;
+  /** The order that all of this is about, where it is known. It stays in the process. */
+  orderId?: string;
+}
+
+/** What of a message says in which context it was told. */
+interface Carrier {
+  correlationId: string;
+  traceparent: string;
 }
 
 const storage = new AsyncLocalStorage<Context>();
-const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
-const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/;
+const CORRELATION_ID = /^[\w.:/+=@-]{1,128}$/;
+const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+const SAMPLED = 1;
 
 export function currentContext(): Context | undefined {
   return storage.getStore();
@@ -21,32 +34,30 @@ export function withContext<T>(context: Context, work: () => T): T {
   return storage.run(context, work);
 }
 
-const contexts = new WeakMap<object, Context>();
-
-/** Remembers which context a decoded message came in, for handlers that get many at once. */
-export function bindContext(message: object, context: Context): void {
-  contexts.set(message, context);
-}
-
-/** Runs `work` in the context `message` came in. */
-export function inContextOf<T>(message: object, work: () => T): T {
-  const context = contexts.get(message);
-  return context ? withContext(context, work) : work();
-}
-
 /** The context a message or a request carries; what is missing or malformed is made anew. */
-export function contextFrom(requestId: string | null | undefined, traceparent: string | null | undefined): Context {
+export function contextFrom(correlationId: string | null | undefined, traceparent: string | null | undefined): Context {
   const parent = traceparent ? TRACEPARENT.exec(traceparent) : null;
-  const traceId = parent?.[1] ?? hex(16);
+  const [, traceId = hex(16), spanId = hex(8), flags] = parent ?? [];
   return {
-    requestId: requestId && REQUEST_ID.test(requestId) ? requestId : traceId,
+    correlationId: correlationId && CORRELATION_ID.test(correlationId) ? correlationId : traceId,
     traceId,
-    spanId: parent?.[2] ?? hex(8),
+    spanId,
+    ...(flags === undefined ? { fresh: true } : { sampled: (Number.parseInt(flags, 16) & SAMPLED) !== 0 }),
   };
 }
 
+/** The context in which a message was told. */
+export function contextOf({ correlationId, traceparent }: Carrier): Context {
+  return contextFrom(correlationId, traceparent);
+}
+
+/** What a message told in this context carries. */
+export function carriedBy(context: Context): Carrier {
+  return { correlationId: context.correlationId, traceparent: traceparent(context) };
+}
+
 export function traceparent(context: Context): string {
-  return `00-${context.traceId}-${context.spanId}-01`;
+  return `00-${context.traceId}-${context.spanId}-${context.sampled ? "01" : "00"}`;
 }
 
 /** The context that the headers of a request carry. */
@@ -56,7 +67,7 @@ export function contextIn(headers: Headers): Context {
 
 /** The two headers that carry a context to the next service. */
 export function contextHeaders(context: Context | undefined): Record<string, string> {
-  return context ? { "x-request-id": context.requestId, traceparent: traceparent(context) } : {};
+  return context ? { "x-request-id": context.correlationId, traceparent: traceparent(context) } : {};
 }
 
 function hex(bytes: number): string {

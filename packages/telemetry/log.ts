@@ -1,4 +1,4 @@
-import { currentContext } from "./context.ts";
+import { type Context, currentContext } from "./context.ts";
 
 export type Fields = Record<string, string | number | boolean | null | undefined>;
 
@@ -9,32 +9,57 @@ export interface Log {
   error(event: string, error: unknown, fields?: Fields): void;
   /** A log whose lines all carry `fields`. */
   with(fields: Fields): Log;
+  /** A log whose lines belong to `context`, wherever they are written: for what is done on account of one message of a set. */
+  in(context: Context): Log;
 }
 
 export type Line = { time: string; level: "info" | "warn" | "error"; event: string } & Fields;
 
 /** JSON lines for machines, one readable line for a terminal. */
-export function createLog(write: (line: Line) => void, base: Fields = {}, now = () => new Date()): Log {
+export function createLog(
+  write: (line: Line) => void,
+  base: Fields = {},
+  now = () => new Date(),
+  own: Context | undefined = undefined,
+): Log {
   const put = (level: Line["level"], event: string, fields: Fields = {}) => {
-    const context = currentContext();
-    const carried = context ? { request_id: context.requestId, trace_id: context.traceId } : {};
-    write({ time: now().toISOString(), level, event, ...base, ...carried, ...fields });
+    const context = own ?? currentContext();
+    write({ time: now().toISOString(), level, event, ...base, ...(context && carried(context)), ...fields });
   };
   return {
     info: (event, fields) => put("info", event, fields),
     warn: (event, fields) => put("warn", event, fields),
     error: (event, error, fields) => put("error", event, { ...fields, ...errorFields(error) }),
-    with: (fields) => createLog(write, { ...base, ...fields }, now),
+    with: (fields) => createLog(write, { ...base, ...fields }, now, own),
+    in: (context) => createLog(write, base, now, context),
+  };
+}
+
+/** The span only where there is one to be found by it. */
+function carried({ correlationId, traceId, spanId, sampled, orderId }: Context): Fields {
+  return {
+    correlation_id: correlationId,
+    trace_id: traceId,
+    ...(sampled && { span_id: spanId }),
+    ...(orderId && { order_id: orderId }),
   };
 }
 
 export function jsonLine(line: Line): string {
-  return `${JSON.stringify(line)}\n`;
+  return `${printable(JSON.stringify(line))}\n`;
 }
 
 export function readableLine({ time, level, event, ...fields }: Line): string {
   const rest = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
-  return `${time.slice(11, 23)} ${level === "info" ? "" : `${level.toUpperCase()} `}${event} ${rest.join(" ")}\n`;
+  const text = `${time.slice(11, 23)} ${level === "info" ? "" : `${level.toUpperCase()} `}${event} ${rest.join(" ")}`;
+  return `${printable(text)}\n`;
+}
+
+/** What strangers said may hold commands for a terminal, line breaks, or marks that turn text around: they are shown, not carried out. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (sign) =>
+    Array.from({ length: sign.length }, (_, at) => `\\u${sign.charCodeAt(at).toString(16).padStart(4, "0")}`).join(""),
+  );
 }
 
 /** Lines of one turn of the event loop are one write, which costs as much as two lines do. `flush` is for the end of the process. */

@@ -4,7 +4,7 @@ import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
-import type { CallContext } from "../../packages/service/rpc.ts";
+import type { CallContext } from "../../packages/service/caller.ts";
 import type { Answers } from "../../packages/service/service.ts";
 import { forAnyone } from "./edge.ts";
 import { file_connectrpc_conformance_v1_config } from "./gen/connectrpc/conformance/v1/config_pb.ts";

@@ -3,7 +3,8 @@ import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { isFree } from "./ask.ts";
 import { kindOf } from "./kinds.ts";
 import type { KindName } from "./ports.ts";
-import { end, type Identity, isAlive, launch } from "./processes.ts";
+import { end, isAlive, launch } from "./processes.ts";
+import type { Identity } from "./server.ts";
 import { allKept, folderOf, type Kept, keep, kept, logOf, nameOf, type Server, writeFiles } from "./server.ts";
 import { until } from "./until.ts";
 

@@ -3,7 +3,13 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SQL } from "bun";
-import { type Cluster, describeCluster, ENVIRONMENT, initialise } from "../../packages/database/embedded-cluster.ts";
+import {
+  type Cluster,
+  describeCluster,
+  ENVIRONMENT,
+  initialise,
+  PASSWORD_FILE,
+} from "../../packages/database/embedded-cluster.ts";
 import { must } from "../command.ts";
 import { ask } from "./ask.ts";
 import { portsOf } from "./ports.ts";
@@ -43,6 +49,9 @@ export const postgres: Kind = {
 async function makePrimary(server: Server): Promise<void> {
   const cluster = clusterIn(server);
   await initialise(cluster);
+  // Replicas copy and follow the primary, as its superuser.
+  if (server.count > 1)
+    appendFileSync(join(cluster.directory, "pg_hba.conf"), "host replication postgres 127.0.0.1/32 scram-sha-256\n");
   if (server.count > 1) set(cluster, `synchronous_standby_names = 'ANY 1 (postgres_2, postgres_3)'`);
 }
 
@@ -116,7 +125,7 @@ function set({ directory }: Cluster, settings: string): void {
 }
 
 function passwordOf(server: Server): string {
-  return readFileSync(join(clusterIn(server).directory, "superuser-password"), "utf8").trim();
+  return readFileSync(join(clusterIn({ ...server, number: 1 }).folder, PASSWORD_FILE), "utf8").trim();
 }
 
 function urlOf(server: Server): string {

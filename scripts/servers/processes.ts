@@ -2,13 +2,7 @@
 // must also have started when ours did.
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "./server.ts";
-
-export interface Identity {
-  pid: number;
-  /** When it started, in the system's own words; with the boot, because the clock it is counted on starts anew. */
-  started: string;
-}
+import type { Command, Identity } from "./server.ts";
 
 const END_PATIENCE_MS = 10_000;
 const KILL_PATIENCE_MS = 10_000;

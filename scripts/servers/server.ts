@@ -2,7 +2,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KindName } from "./ports.ts";
-import type { Identity } from "./processes.ts";
 
 export interface Server {
   kind: KindName;
@@ -12,6 +11,12 @@ export interface Server {
   basePort: number;
   /** The folder of all servers. Absolute. */
   root: string;
+}
+
+export interface Identity {
+  pid: number;
+  /** When it started, in the system's own words; with the boot, because the clock it is counted on starts anew. */
+  started: string;
 }
 
 export interface Command {

@@ -1,4 +1,5 @@
-import { readSecret } from "../../packages/service/variables.ts";
+import { isMailAddress } from "../../packages/service/mail-address.ts";
+import { type Environment, readSecret, readSwitch } from "../../packages/service/variables.ts";
 import { passwordProblem } from "./password.ts";
 import { normaliseEmail } from "./user.ts";
 
@@ -8,16 +9,18 @@ export interface AuthConfig {
   adminPassword: string | undefined;
   /** Seals signing keys and keys the digests of codes; undefined: a secret made at the first start, kept in the database. */
   secret: string | undefined;
+  /** An admin without a second factor is none. */
+  adminTotp: boolean;
 }
 
 const ADMIN_EMAIL = "admin@bodega.test";
 
-export function readConfig(env: Record<string, string | undefined>): AuthConfig {
+export function readConfig(env: Environment): AuthConfig {
   const adminEmail = normaliseEmail(env["ADMIN_EMAIL"] || ADMIN_EMAIL);
-  if (!/^[^\s@]+@[^\s@]+$/.test(adminEmail))
-    throw new Error(`ADMIN_EMAIL must be an e-mail address, found ${adminEmail}`);
+  if (!isMailAddress(adminEmail)) throw new Error(`ADMIN_EMAIL must be an e-mail address, found ${adminEmail}`);
   const adminPassword = env["ADMIN_PASSWORD"] || undefined;
   const problem = adminPassword && passwordProblem(adminPassword, adminEmail);
   if (problem) throw new Error(`ADMIN_PASSWORD ${problem}`);
-  return { adminEmail, adminPassword, secret: readSecret(env, "AUTH_SECRET") };
+  const adminTotp = readSwitch(env, "REQUIRE_ADMIN_TOTP", false);
+  return { adminEmail, adminPassword, secret: readSecret(env, "AUTH_SECRET"), adminTotp };
 }

@@ -1,4 +1,5 @@
 import type { Sql } from "../../packages/database/database.ts";
+import { LOCKS } from "../../packages/database/lock-numbers.ts";
 
 // The statements of signing keys and of the root secret; all others are in store.ts.
 
@@ -11,32 +12,30 @@ export interface KeyRow {
   signs_from: Date | null;
 }
 
-/** Any number that no other advisory lock of this database uses. */
-const KEYS_LOCK = 7_220;
-
 export async function lockKeys(sql: Sql): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${KEYS_LOCK})`;
+  await sql`select pg_advisory_xact_lock(${LOCKS.signingKeys})`;
 }
 
 /** The last that began to sign. Where clocks differ and none has begun yet, the one that is about to. */
 export async function readCurrentKey(sql: Sql, now: Date): Promise<KeyRow | undefined> {
   const [row] = await sql<KeyRow[]>`
     select kid, public_jwk, sealed_private_jwk, secret_fingerprint, usable_from, signs_from from signing_keys
-    where signs_from is not null and (signs_until is null or signs_until > signs_from)
+    where signs_from is not null and (signs_until is null or signs_until > signs_from) and revoked_at is null
     order by signs_from <= ${now} desc, abs(extract(epoch from signs_from - ${now}::timestamptz)) limit 1`;
   return row;
 }
 
+/** Undefined when it was revoked. */
 export async function readKey(sql: Sql, kid: string): Promise<KeyRow | undefined> {
   const [row] = await sql<KeyRow[]>`
-    select kid, public_jwk, sealed_private_jwk, secret_fingerprint, usable_from, signs_from from signing_keys where kid = ${kid}`;
+    select kid, public_jwk, sealed_private_jwk, secret_fingerprint, usable_from, signs_from from signing_keys where kid = ${kid} and revoked_at is null`;
   return row;
 }
 
-/** Of all keys that sign, will sign, or have signed after `cutoff`. */
+/** Of all keys that sign, will sign, or have signed after `cutoff`, and were not revoked. */
 export function readPublicKeys(sql: Sql, cutoff: Date): Promise<{ public_jwk: string }[]> {
   return sql<{ public_jwk: string }[]>`
-    select public_jwk from signing_keys where signs_until is null or signs_until > ${cutoff} order by kid`;
+    select public_jwk from signing_keys where (signs_until is null or signs_until > ${cutoff}) and revoked_at is null order by kid`;
 }
 
 export async function insertKeys(sql: Sql, keys: KeyRow[]): Promise<void> {
@@ -78,4 +77,46 @@ export async function makeRootSecret(sql: Sql, secret: Uint8Array): Promise<Uint
   const made = await readRootSecret(sql);
   if (!made) throw new Error("there is no root secret although one was just made");
   return made;
+}
+
+export interface ListedKeyRow {
+  kid: string;
+  signs_from: Date | null;
+  signs_until: Date | null;
+  revoked_at: Date | null;
+  revoked_because: string | null;
+}
+
+export function listKeys(sql: Sql): Promise<ListedKeyRow[]> {
+  return sql<ListedKeyRow[]>`
+    select kid, signs_from, signs_until, revoked_at, revoked_because from signing_keys order by kid`;
+}
+
+/** Whoever revokes a key first gives the reason. */
+export async function revokeKey(
+  sql: Sql,
+  kid: string,
+  reason: string,
+  now: Date,
+): Promise<"revoked" | "before" | "unknown"> {
+  const rows = await sql`
+    update signing_keys set revoked_at = ${now}, revoked_because = ${reason},
+      signs_from = coalesce(signs_from, ${now}), signs_until = greatest(signs_from, least(coalesce(signs_until, ${now}), ${now}::timestamptz))
+    where kid = ${kid} and revoked_at is null returning kid`;
+  if (rows.length === 1) return "revoked";
+  return (await sql`select kid from signing_keys where kid = ${kid}`).length === 1 ? "before" : "unknown";
+}
+
+/** Where the key that signed was revoked, the next signs at once: there is no waiting until everybody knows it. */
+export async function hurryNextKey(sql: Sql, now: Date): Promise<void> {
+  await sql`
+    update signing_keys set signs_from = ${now} where signs_until is null and signs_from > ${now} and not exists (
+      select from signing_keys where signs_from <= ${now} and signs_until > ${now} and revoked_at is null)`;
+  await sql`
+    update signing_keys set signs_from = ${now} where signs_from is null and not exists (
+      select from signing_keys where signs_from is not null and signs_until is null)`;
+}
+
+export async function hasStandby(sql: Sql): Promise<boolean> {
+  return (await sql`select kid from signing_keys where signs_from is null`).length === 1;
 }

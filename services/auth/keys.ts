@@ -1,8 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import type { Sql } from "../../packages/database/database.ts";
 import type { App } from "../../packages/service/app.ts";
-import type { Caller } from "../../packages/service/caller.ts";
-import { ACCESS_TOKEN_MS, generateSigningKey, type JWK, type SigningKey } from "../../packages/service/tokens.ts";
+import { ACCESS_TOKEN_MS, generateSigningKey, type JWK, type SigningKey } from "../../packages/service/wire/tokens.ts";
 import type { AuthConfig } from "./config.ts";
 import * as store from "./key-store.ts";
 
@@ -11,10 +10,10 @@ import * as store from "./key-store.ts";
  * service alone. They are sealed with AUTH_SECRET; where none is set, with a secret from the same database, which protects against carelessness only.
  */
 
-/** Verifiers ask for the key set again at most every 30 s: a key that has been public for this long is known to all. */
-const PUBLISHED_MS = 60_000;
+/** The key set of a verifier is a minute old at most: a key that has been public for this long is known to all. */
+export const PUBLISHED_MS = 60_000;
 /** How long tokens of a key outlive it: their life, and more than anyone's leeway. */
-const TAIL_MS = ACCESS_TOKEN_MS + 60_000;
+export const TAIL_MS = ACCESS_TOKEN_MS + 60_000;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -27,40 +26,19 @@ export async function signingKey(app: App): Promise<SigningKey> {
   return open(auth, row);
 }
 
-/** A key that signed lately, to make one of its tokens again. */
-export async function keyById(app: AuthApp, kid: string): Promise<SigningKey> {
+/** A key that signed lately, to make one of its tokens again; undefined when it was revoked. */
+export async function keyById(app: AuthApp, kid: string): Promise<SigningKey | undefined> {
   const row = await store.readKey(app.sql, kid);
-  if (!row) throw new Error(`the signing key ${kid} of a token just issued is gone`);
-  return open(app, row);
+  return row && open(app, row);
 }
 
-export async function getSigningKeys(app: AuthApp) {
+/** The public halves of all keys whose tokens are accepted. */
+export async function publicKeys(app: AuthApp): Promise<JWK[]> {
   const cutoff = new Date(app.clock.now().getTime() - TAIL_MS);
   const known = await store.readPublicKeys(app.sql, cutoff);
   if (known.length === 0) await firstKey(app);
   const rows = known.length === 0 ? await store.readPublicKeys(app.sql, cutoff) : known;
-  return { jwks: JSON.stringify({ keys: rows.map(({ public_jwk }): JWK => JSON.parse(public_jwk)) }) };
-}
-
-/**
- * The standby key takes over and a new one is made public, so that no verifier meets a key it could not know. A standby younger than a minute
- * takes over when the minute is full.
- */
-export async function rotateSigningKey(app: AuthApp, caller: Caller) {
-  const standby = await generateKey(app);
-  const kid = await app.transact(async ({ sql }) => {
-    await store.lockKeys(sql);
-    const now = app.clock.now();
-    const promoted = await store.promoteStandby(sql, now);
-    if (!promoted) throw new Error("there is no standby signing key: the first start makes one");
-    await store.insertKeys(sql, [
-      await row(app, sql, standby, { usable_from: new Date(now.getTime() + PUBLISHED_MS), signs_from: null }),
-    ]);
-    await store.deleteKeysOver(sql, new Date(now.getTime() - TAIL_MS));
-    return promoted;
-  });
-  app.log.info("signing-key.rotated", { kid, actor: caller.userId });
-  return { kid };
+  return rows.map(({ public_jwk }): JWK => JSON.parse(public_jwk));
 }
 
 /** At start: makes the first keys, and new ones where the secret was changed and the old ones cannot be opened any more. */
@@ -91,35 +69,47 @@ async function firstKey(app: AuthApp): Promise<store.KeyRow> {
   return row;
 }
 
-function generateKey(app: AuthApp): Promise<SigningKey> {
+export function generateKey(app: AuthApp): Promise<SigningKey> {
   return generateSigningKey(`key-${app.random.id()}`);
 }
 
 /** Both are usable at once: nobody can have asked for keys before there were any. */
 async function insertPair(app: AuthApp, sql: Sql, [current, standby]: readonly [SigningKey, SigningKey], now: Date) {
   await store.insertKeys(sql, [
-    await row(app, sql, current, { usable_from: now, signs_from: now }),
-    await row(app, sql, standby, { usable_from: now, signs_from: null }),
+    await sealedRow(app, sql, current, { usable_from: now, signs_from: now }),
+    await sealedRow(app, sql, standby, { usable_from: now, signs_from: null }),
   ]);
 }
 
-async function row(
+export async function sealedRow(
   app: AuthApp,
   sql: Sql,
   key: SigningKey,
   times: Pick<store.KeyRow, "usable_from" | "signs_from">,
 ): Promise<store.KeyRow> {
   const secret = await secretFor(app, sql, "signing keys");
-  const iv = app.random.bytes(IV_BYTES);
-  const cipher = createCipheriv("aes-256-gcm", secret, iv).setAAD(Buffer.from(key.kid));
-  const text = Buffer.concat([cipher.update(JSON.stringify(key.privateJwk), "utf8"), cipher.final()]);
   return {
     kid: key.kid,
     public_jwk: JSON.stringify(key.publicJwk),
-    sealed_private_jwk: Buffer.concat([iv, cipher.getAuthTag(), text]),
+    sealed_private_jwk: seal(app, secret, key.kid, JSON.stringify(key.privateJwk)),
     secret_fingerprint: fingerprint(secret),
     ...times,
   };
+}
+
+/** What is sealed for one name opens for no other. */
+export function seal(app: Pick<App, "random">, secret: Buffer, name: string, text: string): Buffer {
+  const iv = app.random.bytes(IV_BYTES);
+  const cipher = createCipheriv("aes-256-gcm", secret, iv).setAAD(Buffer.from(name));
+  const sealed = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
+  return Buffer.concat([iv, cipher.getAuthTag(), sealed]);
+}
+
+export function unseal(secret: Buffer, name: string, bytes: Uint8Array): string {
+  const sealed = Buffer.from(bytes);
+  const decipher = createDecipheriv("aes-256-gcm", secret, sealed.subarray(0, IV_BYTES)).setAAD(Buffer.from(name));
+  decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+  return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString("utf8");
 }
 
 async function open(
@@ -132,20 +122,14 @@ async function open(
       `signing key ${kid} was sealed with another AUTH_SECRET: start every process of auth with the same one`,
     );
   }
-  const sealed = Buffer.from(sealed_private_jwk);
-  const decipher = createDecipheriv("aes-256-gcm", secret, sealed.subarray(0, IV_BYTES)).setAAD(Buffer.from(kid));
-  decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
-  const text = Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString(
-    "utf8",
-  );
-  return { kid, publicJwk: JSON.parse(public_jwk), privateJwk: JSON.parse(text) };
+  return { kid, publicJwk: JSON.parse(public_jwk), privateJwk: JSON.parse(unseal(secret, kid, sealed_private_jwk)) };
 }
 
 async function isForeign(app: AuthApp, key: store.KeyRow): Promise<boolean> {
   return !fingerprint(await secretFor(app, app.sql, "signing keys")).equals(key.secret_fingerprint);
 }
 
-function fingerprint(secret: Buffer): Buffer {
+export function fingerprint(secret: Buffer): Buffer {
   return createHmac("sha256", secret).update("fingerprint").digest().subarray(0, 8);
 }
 
@@ -153,7 +137,7 @@ function fingerprint(secret: Buffer): Buffer {
 export async function secretFor(
   app: AuthApp,
   sql: Sql,
-  use: "signing keys" | "codes" | "refresh tokens",
+  use: "signing keys" | "codes" | "refresh tokens" | "password salts" | "totp secrets",
 ): Promise<Buffer> {
   const root =
     app.config.secret ?? (await store.readRootSecret(sql)) ?? (await store.makeRootSecret(sql, app.random.bytes(32)));

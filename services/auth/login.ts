@@ -1,52 +1,76 @@
 import type { MessageShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import type { LoginRequestSchema } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { refused } from "../../packages/service/errors.ts";
 import type { AuthConfig } from "./config.ts";
-import { signingKey } from "./keys.ts";
-import { verifyPassword } from "./password.ts";
-import { hashToken, newRefreshToken, pairOf, SESSION_LIFE_MS } from "./session.ts";
+import { turnOf, verifyPassword } from "./password.ts";
+import { hashToken, newSession, openSession, pairOf } from "./session.ts";
 import * as store from "./store.ts";
-import { networkOf, throttleLogin } from "./throttle.ts";
+import { throttleLogin } from "./throttle.ts";
+import * as ticketStore from "./ticket-store.ts";
+import { findRegistration } from "./tickets.ts";
 import { digestOf, normaliseEmail } from "./user.ts";
 
-/** Only who knows the password learns that the address is there, and that it is not verified. */
-export async function login(app: App<AuthConfig>, caller: Caller, req: MessageShape<typeof LoginRequestSchema>) {
-  const email = normaliseEmail(req.email);
-  const network = networkOf(caller.address);
-  const user = await store.findCredentials(app.sql, email, digestOf(network));
-  await throttleLogin(app, email, network, user?.logins_from_here ?? 0);
-  const right = await verifyPassword(req.password, user?.password_hash);
-  if (!right || !user) throw wrong();
-  if (!user.verified_at)
-    throw refused(
-      Code.FailedPrecondition,
-      "EMAIL_NOT_VERIFIED",
-      "the e-mail address is not verified: enter the mailed code first",
-    );
+const CHALLENGE_BYTES = 32;
+const CHALLENGE_LIFE_MS = 5 * 60_000;
 
-  const key = await signingKey(app);
-  const refreshToken = newRefreshToken(app);
-  const issue = { userId: user.user_id, roles: user.roles, tokenId: app.random.id(), issuedAt: app.clock.now() };
+/** Only who knows the password learns that the address is there, that it is not verified, or that there is a second factor. */
+export async function login(
+  app: App<AuthConfig>,
+  caller: Caller,
+  req: MessageShape<typeof LoginRequestSchema>,
+  signal: AbortSignal,
+) {
+  const email = normaliseEmail(req.email);
+  const { network } = caller;
+  const user = await store.findCredentials(app.sql, email, digestOf(network));
+  const loginsFromHere = user?.logins_from_here ?? 0;
+  await throttleLogin(app, email, network, loginsFromHere);
+  const turn = turnOf(caller, signal, loginsFromHere > 0);
+  const right = await verifyPassword(req.password, user?.password_hash, turn);
+  if (!right || !user) {
+    // Whoever registered an address that has an account is told the same as whoever registered a free one.
+    const registered = await findRegistration(app, app.sql, email, network);
+    const theirs = registered?.password_hash && (await verifyPassword(req.password, registered.password_hash, turn));
+    throw theirs ? notVerified() : wrong();
+  }
+  if (!user.verified_at) throw notVerified();
+  if (user.blocked_at) throw blocked();
+
+  if (user.totp_since) return challengeOf(app, user);
+  const session = await newSession(app, user);
   await app.transact(async (tx) => {
-    // A password that was reset in the meantime opens nothing.
-    if (!(await store.stillHas(tx.sql, user.user_id, user.password_hash))) throw wrong();
-    await store.deleteSessionsOver(tx.sql, issue.issuedAt);
-    await store.rememberNetwork(tx.sql, user.user_id, digestOf(network), issue.issuedAt);
-    const session_id = app.random.id();
-    const expires_at = new Date(issue.issuedAt.getTime() + SESSION_LIFE_MS);
-    tx.insert("sessions", { session_id, user_id: user.user_id, created_at: issue.issuedAt, expires_at });
-    tx.insert("refresh_tokens", {
-      token_hash: hashToken(refreshToken),
-      session_id,
-      kid: key.kid,
-      access_token_id: issue.tokenId,
-      issued_at: issue.issuedAt,
-    });
+    // What was changed in the meantime, such as the password, opens nothing.
+    if (!(await store.stillLetsIn(tx.sql, user))) throw wrong();
+    await openSession(app, tx, user, network, session);
   });
-  return pairOf(key, refreshToken, issue);
+  return pairOf(session);
+}
+
+/** The password alone opens nothing: complete-login.ts */
+async function challengeOf(app: App<AuthConfig>, user: store.CredentialsRow) {
+  const challenge = Buffer.from(app.random.bytes(CHALLENGE_BYTES)).toString("base64url");
+  const now = app.clock.now();
+  const expires_at = new Date(now.getTime() + CHALLENGE_LIFE_MS);
+  const { user_id, password_hash } = user;
+  await app.transact(async (tx) => {
+    await ticketStore.deleteChallengesOver(tx.sql, now);
+    tx.insert("login_challenges", { challenge_hash: hashToken(challenge), user_id, password_hash, expires_at });
+  });
+  return { challenge, expiresAt: timestampFromDate(expires_at) };
+}
+
+function notVerified() {
+  const message = "the e-mail address is not verified: enter the mailed code first";
+  return refused(Code.FailedPrecondition, "EMAIL_NOT_VERIFIED", message);
+}
+
+/** Only who knows the password is told. */
+function blocked() {
+  return refused(Code.PermissionDenied, "ACCOUNT_BLOCKED", "this account was closed by an admin: ask the shop");
 }
 
 function wrong() {

@@ -1,7 +1,6 @@
 import type { MessageShape } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import type { LogoutRequestSchema, RefreshRequestSchema } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
-import { isUuid } from "../../packages/database/ids.ts";
+import type { RefreshRequestSchema } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { refused } from "../../packages/service/errors.ts";
@@ -9,6 +8,7 @@ import type { AuthConfig } from "./config.ts";
 import { keyById, signingKey } from "./keys.ts";
 import { GRACE_MS, hashToken, pairOf, successorOf } from "./session.ts";
 import * as store from "./store.ts";
+import { rolesNow } from "./user.ts";
 
 const REFUSALS = {
   REFRESH_TOKEN_INVALID: "this is no refresh token of ours: log in",
@@ -52,30 +52,13 @@ export async function refresh(
   // Refused only now: ending the session had to commit.
   if (typeof outcome === "string") throw refused(Code.Unauthenticated, outcome, REFUSALS[outcome]);
   const { session, issued } = outcome;
-  const signer = issued.kid === key.kid ? key : await keyById(app, issued.kid);
-  return pairOf(signer, successor, {
+  // Made again with the key of the first answer, unless that was revoked since.
+  const signer = issued.kid === key.kid ? key : ((await keyById(app, issued.kid)) ?? key);
+  const issue = {
     userId: session.user_id,
-    roles: session.roles,
+    roles: rolesNow(app.config, session),
     tokenId: issued.access_token_id,
     issuedAt: issued.issued_at,
-  });
-}
-
-/** Answers alike for tokens that are none: who logs out wants nothing more. */
-export async function logout(
-  app: App<AuthConfig>,
-  _caller: Caller,
-  { refreshToken }: MessageShape<typeof LogoutRequestSchema>,
-) {
-  await app.transact(async ({ sql }) => {
-    const session = await store.lockSession(sql, hashToken(refreshToken));
-    if (session && !session.ended_at) await store.endSession(sql, session.session_id, "LOGOUT", app.clock.now());
-  });
-  return {};
-}
-
-export async function logoutAll(app: App<AuthConfig>, caller: Caller) {
-  if (!isUuid(caller.userId)) return {}; // A service: it has no sessions.
-  await app.transact(({ sql }) => store.endSessionsOf(sql, caller.userId, "LOGOUT_ALL", app.clock.now()));
-  return {};
+  };
+  return pairOf({ key: signer, refreshToken: successor, issue });
 }

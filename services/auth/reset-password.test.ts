@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type AuthSystem, otherThan, outcomes, refusal, startAuth } from "../../tests/auth-system.ts";
+import { type AuthSystem, otherThan, outcomes, refusal, startAuth } from "../../tests/kit/services/auth.ts";
 
 const WRONG = { code: "Unauthenticated", reason: "CREDENTIALS_INVALID", retryMs: undefined };
 const CODE_INVALID = { code: "InvalidArgument", reason: "CODE_INVALID", retryMs: undefined };
@@ -27,8 +27,11 @@ describe("resetting a password", () => {
     await reset(email, code);
     expect(await refusal(refresh(refreshToken))).toMatchObject({ reason: "SESSION_ENDED" });
     expect(await refusal(auth.login(email))).toEqual(WRONG);
-    expect(await auth.login(email, "four green birds")).toHaveProperty("accessToken");
-    expect(await refusal(reset(email, code))).toEqual(CODE_INVALID);
+    const open = await auth.login(email, "four green birds");
+    // Repeated, as when its answer was lost, it is answered alike and does nothing; it sets no other password.
+    await reset(email, code);
+    await refresh(open.refreshToken);
+    expect(await refusal(reset(email, code, "five white swans"))).toEqual(CODE_INVALID);
   });
 
   test("a login with the old password that is under way when it is reset opens no session", async () => {
@@ -59,7 +62,8 @@ describe("resetting a password", () => {
     const email = auth.newEmail();
     const before = auth.mails.length;
     const { email: known } = await auth.customer();
-    expect(await request(email)).toEqual(await request(known));
+    const [unknownTicket, knownTicket] = [(await request(email)).ticket, (await request(known)).ticket];
+    expect(unknownTicket).toHaveLength(knownTicket.length);
     await auth.settle();
     expect(auth.mails.slice(before).filter(({ body }) => body.email === email)).toHaveLength(0);
     expect(await refusal(reset(email, "123456"))).toEqual(CODE_INVALID);

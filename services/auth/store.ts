@@ -1,36 +1,45 @@
 import type { Sql } from "../../packages/database/database.ts";
-import type { Purpose } from "./code.ts";
 import type { UserRow } from "./user.ts";
 
 // Users
 
-/** False when the address is taken. */
-export async function insertUser(sql: Sql, user: UserRow & { password_hash: string }): Promise<boolean> {
-  const rows = await sql`
+/**
+ * The user of an address, made or, where a former release kept one that was never verified, taken over. Undefined when the address is a verified user's.
+ */
+export async function saveVerified(sql: Sql, user: UserRow & { password_hash: string }): Promise<UserRow | undefined> {
+  const [row] = await sql<UserRow[]>`
     insert into users (user_id, email, display_name, password_hash, roles, created_at, verified_at)
     values (${user.user_id}, ${user.email}, ${user.display_name}, ${user.password_hash}, ${user.roles}, ${user.created_at}, ${user.verified_at})
-    on conflict (email) do nothing returning user_id`;
-  return rows.length === 1;
+    on conflict (email) do update set display_name = excluded.display_name, password_hash = excluded.password_hash, verified_at = excluded.verified_at
+    where users.verified_at is null
+    returning user_id, email, display_name, roles, created_at, verified_at, blocked_at, totp_since`;
+  return row;
+}
+
+export async function findVerified(sql: Sql, email: string): Promise<UserRow | undefined> {
+  const [row] = await sql<UserRow[]>`
+    select user_id, email, display_name, roles, created_at, verified_at, blocked_at, totp_since from users where email = ${email} and verified_at is not null`;
+  return row;
 }
 
 export async function findByEmail(sql: Sql, email: string): Promise<UserRow | undefined> {
   const [row] = await sql<UserRow[]>`
-    select user_id, email, display_name, roles, created_at, verified_at from users where email = ${email}`;
+    select user_id, email, display_name, roles, created_at, verified_at, blocked_at, totp_since from users where email = ${email}`;
   return row;
 }
 
 export async function findById(sql: Sql, userId: string): Promise<UserRow | undefined> {
   const [row] = await sql<UserRow[]>`
-    select user_id, email, display_name, roles, created_at, verified_at from users where user_id = ${userId}`;
+    select user_id, email, display_name, roles, created_at, verified_at, blocked_at, totp_since from users where user_id = ${userId}`;
   return row;
 }
 
-export interface CredentialsRow {
-  user_id: string;
+export interface CredentialsRow extends UserRow {
   password_hash: string;
-  roles: string[];
-  verified_at: Date | null;
+  /** How often the account was used from the network in question. */
   logins_from_here: number;
+  /** Whether it was used from any. */
+  known_elsewhere: boolean;
 }
 
 export async function findCredentials(
@@ -39,15 +48,21 @@ export async function findCredentials(
   networkHash: Uint8Array,
 ): Promise<CredentialsRow | undefined> {
   const [row] = await sql<CredentialsRow[]>`
-    select u.user_id, u.password_hash, u.roles, u.verified_at, coalesce(k.logins, 0) as logins_from_here
+    select u.*, coalesce(k.logins, 0) as logins_from_here,
+      exists (select from known_networks where user_id = u.user_id) as known_elsewhere
     from users u left join known_networks k on k.user_id = u.user_id and k.network_hash = ${networkHash}
     where u.email = ${email}`;
   return row;
 }
 
-export async function stillHas(sql: Sql, userId: string, passwordHash: string): Promise<boolean> {
-  const rows =
-    await sql`select user_id from users where user_id = ${userId} and password_hash = ${passwordHash} for share`;
+/** Whether what lets in is still what it was when it was read. Held until the transaction ends. */
+export async function stillLetsIn(
+  sql: Sql,
+  { user_id, password_hash, totp_since }: Pick<CredentialsRow, "user_id" | "password_hash" | "totp_since">,
+): Promise<boolean> {
+  const rows = await sql`
+    select user_id from users where user_id = ${user_id} and password_hash = ${password_hash} and blocked_at is null
+      and (totp_since is null) = ${totp_since === null} for share`;
   return rows.length === 1;
 }
 
@@ -55,31 +70,62 @@ export async function stillHas(sql: Sql, userId: string, passwordHash: string): 
 export async function setVerified(sql: Sql, userId: string, now: Date): Promise<UserRow | undefined> {
   const [row] = await sql<UserRow[]>`
     update users set verified_at = ${now} where user_id = ${userId} and verified_at is null
-    returning user_id, email, display_name, roles, created_at, verified_at`;
+    returning user_id, email, display_name, roles, created_at, verified_at, blocked_at, totp_since`;
   return row;
 }
 
-export async function setPassword(sql: Sql, userId: string, passwordHash: string): Promise<void> {
-  await sql`update users set password_hash = ${passwordHash} where user_id = ${userId}`;
+/** False when there is no such user. */
+export async function setPassword(sql: Sql, userId: string, passwordHash: string): Promise<boolean> {
+  const rows = await sql`update users set password_hash = ${passwordHash} where user_id = ${userId} returning user_id`;
+  return rows.length === 1;
 }
 
 export function listUsers(sql: Sql, after: string | null, rowsMax: number): Promise<UserRow[]> {
   return sql<UserRow[]>`
-    select user_id, email, display_name, roles, created_at, verified_at from users
+    select user_id, email, display_name, roles, created_at, verified_at, blocked_at, totp_since from users
     where ${after}::uuid is null or user_id > ${after}::uuid order by user_id limit ${rowsMax}`;
 }
 
-/** Changes of who is admin take turns. */
+/** The row before. Undefined when there is no such user, or the address is somebody's. */
+export async function setEmail(sql: Sql, userId: string, email: string): Promise<UserRow | undefined> {
+  const [before] = await sql<UserRow[]>`
+    with before as (select * from users where user_id = ${userId} for update),
+      changed as (update users set email = ${email} where user_id = ${userId} and not exists (select from users where email = ${email}) returning user_id)
+    select b.user_id, b.email, b.display_name, b.roles, b.created_at, b.verified_at, b.blocked_at, b.totp_since from before b join changed using (user_id)`;
+  return before;
+}
+
+/** With it go its sessions and the networks it was used from. */
+export async function deleteUser(sql: Sql, userId: string): Promise<void> {
+  await sql`delete from users where user_id = ${userId}`;
+}
+
+/** Undefined when there is nobody to block. */
+export async function setBlocked(sql: Sql, userId: string, now: Date, reason: string): Promise<UserRow | undefined> {
+  const [row] = await sql<UserRow[]>`
+    update users set blocked_at = ${now}, blocked_because = ${reason} where user_id = ${userId} and blocked_at is null
+    returning user_id, email, display_name, roles, created_at, verified_at, blocked_at, totp_since`;
+  return row;
+}
+
+export async function setUnblocked(sql: Sql, userId: string): Promise<UserRow | undefined> {
+  const [row] = await sql<UserRow[]>`
+    update users set blocked_at = null, blocked_because = null where user_id = ${userId} and blocked_at is not null
+    returning user_id, email, display_name, roles, created_at, verified_at, blocked_at, totp_since`;
+  return row;
+}
+
+/** Those who can act. Changes of who is admin take turns. */
 export async function lockAdmins(sql: Sql): Promise<string[]> {
   const rows = await sql<{ user_id: string }[]>`
-    select user_id from users where 'ROLE_ADMIN' = any(roles) order by user_id for update`;
+    select user_id from users where 'ROLE_ADMIN' = any(roles) and blocked_at is null order by user_id for update`;
   return rows.map((row) => row.user_id);
 }
 
 export async function setRoles(sql: Sql, userId: string, roles: string[]): Promise<UserRow | undefined> {
   const [row] = await sql<UserRow[]>`
     update users set roles = ${roles} where user_id = ${userId}
-    returning user_id, email, display_name, roles, created_at, verified_at`;
+    returning user_id, email, display_name, roles, created_at, verified_at, blocked_at, totp_since`;
   return row;
 }
 
@@ -97,84 +143,13 @@ export async function forgetNetworks(sql: Sql, userId: string): Promise<void> {
   await sql`delete from known_networks where user_id = ${userId}`;
 }
 
-// Codes
-
-const ROWS_REMOVED_MAX = 20;
-
-export interface CodeRow {
-  purpose: Purpose;
-  address_hash: Uint8Array;
-  salt: Uint8Array;
-  code_hash: Uint8Array;
-  user_id: string | null;
-  sent_at: Date;
-  expires_at: Date;
-}
-
-/**
- * True when the code was taken as the newest: the last one is from `cooldownFrom` or before, or this one comes `always`.
- * The latter leaves a running cooldown as it is: else its length would tell that a registration was new.
- */
-export async function saveCode(sql: Sql, row: CodeRow, cooldownFrom: Date, always: boolean): Promise<boolean> {
-  const rows = await sql`
-    insert into codes (purpose, address_hash, salt, code_hash, user_id, guesses, sent_at, expires_at)
-    values (${row.purpose}, ${row.address_hash}, ${row.salt}, ${row.code_hash}, ${row.user_id}, 0, ${row.sent_at}, ${row.expires_at})
-    on conflict (purpose, address_hash) do update set
-      salt = excluded.salt, code_hash = excluded.code_hash, user_id = excluded.user_id, guesses = 0, expires_at = excluded.expires_at,
-      sent_at = case when codes.sent_at <= ${cooldownFrom} then excluded.sent_at else codes.sent_at end
-    where codes.sent_at <= ${cooldownFrom} or ${always}
-    returning purpose`;
-  return rows.length === 1;
-}
-
-export async function readSentAt(sql: Sql, purpose: Purpose, addressHash: Uint8Array): Promise<Date> {
-  const [row] = await sql<{ sent_at: Date }[]>`
-    select sent_at from codes where purpose = ${purpose} and address_hash = ${addressHash}`;
-  if (!row) throw new Error(`the ${purpose} code in whose cooldown this request came is gone`);
-  return row.sent_at;
-}
-
-export interface GuessedRow {
-  salt: Uint8Array;
-  code_hash: Uint8Array;
-  user_id: string | null;
-  /** This one included. */
-  guesses: number;
-  expires_at: Date;
-}
-
-/** Counts a guess and holds the row until the transaction ends. An address without a code gets one that is over, so that a guess there costs the same. */
-export async function countGuess(
-  sql: Sql,
-  blank: Pick<CodeRow, "purpose" | "address_hash" | "salt" | "code_hash">,
-  now: Date,
-): Promise<GuessedRow> {
-  const [row] = await sql<GuessedRow[]>`
-    insert into codes (purpose, address_hash, salt, code_hash, guesses, sent_at, expires_at)
-    values (${blank.purpose}, ${blank.address_hash}, ${blank.salt}, ${blank.code_hash}, 1, ${new Date(0)}, ${now})
-    on conflict (purpose, address_hash) do update set guesses = least(codes.guesses + 1, 6)
-    returning salt, code_hash, user_id, guesses, expires_at`;
-  if (!row) throw new Error(`a guess of a ${blank.purpose} code was not counted`);
-  return row;
-}
-
-export async function spendCode(sql: Sql, purpose: Purpose, addressHash: Uint8Array): Promise<void> {
-  await sql`update codes set guesses = 6 where purpose = ${purpose} and address_hash = ${addressHash}`;
-}
-
-/** A few at a time, with every write: the table stays as small as an hour's requests. */
-export async function deleteCodesOver(sql: Sql, before: Date): Promise<void> {
-  await sql`
-    delete from codes where ctid = any(array(
-      select ctid from codes where expires_at < ${before} limit ${ROWS_REMOVED_MAX} for update skip locked))`;
-}
-
 // Sessions
 
 export interface SessionRow {
   session_id: string;
   user_id: string;
   roles: string[];
+  totp_since: Date | null;
   expires_at: Date;
   ended_at: Date | null;
 }
@@ -182,7 +157,7 @@ export interface SessionRow {
 /** The session a token belongs to, held until the transaction ends: refreshes of one session take turns. */
 export async function lockSession(sql: Sql, tokenHash: Uint8Array): Promise<SessionRow | undefined> {
   const [row] = await sql<SessionRow[]>`
-    select s.session_id, s.user_id, s.expires_at, s.ended_at, u.roles from sessions s join users u on u.user_id = s.user_id
+    select s.session_id, s.user_id, s.expires_at, s.ended_at, u.roles, u.totp_since from sessions s join users u on u.user_id = s.user_id
     where s.session_id = (select session_id from refresh_tokens where token_hash = ${tokenHash}) for update of s`;
   return row;
 }
@@ -216,10 +191,64 @@ export async function endSession(sql: Sql, sessionId: string, endedBy: "LOGOUT" 
 export async function endSessionsOf(
   sql: Sql,
   userId: string,
-  endedBy: "LOGOUT_ALL" | "PASSWORD_RESET",
+  endedBy: "LOGOUT_ALL" | "PASSWORD_RESET" | "BLOCKED",
   now: Date,
 ): Promise<void> {
   await sql`update sessions set ended_at = ${now}, ended_by = ${endedBy} where user_id = ${userId} and ended_at is null`;
+}
+
+/** All but the one that the access token is of. */
+export async function endOtherSessions(
+  sql: Sql,
+  userId: string,
+  accessTokenId: string,
+  endedBy: "PASSWORD_CHANGED" | "TOTP_ENABLED",
+  now: Date,
+): Promise<void> {
+  const own = await sessionOf(sql, userId, accessTokenId);
+  await sql`
+    update sessions set ended_at = ${now}, ended_by = ${endedBy}
+    where user_id = ${userId} and ended_at is null and session_id is distinct from ${own ?? null}::uuid`;
+}
+
+/** The session that an access token is of. */
+export async function sessionOf(sql: Sql, userId: string, accessTokenId: string): Promise<string | undefined> {
+  const [row] = await sql<{ session_id: string }[]>`
+    select session_id from sessions join refresh_tokens using (session_id)
+    where user_id = ${userId} and access_token_id = ${accessTokenId} limit 1`;
+  return row?.session_id;
+}
+
+export interface OpenSessionRow {
+  session_id: string;
+  created_at: Date;
+  expires_at: Date;
+  last_used_at: Date;
+  network: string;
+}
+
+/** Newest first: ids are in the order of their making. */
+export function openSessions(
+  sql: Sql,
+  userId: string,
+  before: string | null,
+  rowsMax: number,
+  now: Date,
+): Promise<OpenSessionRow[]> {
+  return sql<OpenSessionRow[]>`
+    select s.session_id, s.created_at, s.expires_at, s.network,
+      (select max(issued_at) from refresh_tokens t where t.session_id = s.session_id) as last_used_at
+    from sessions s where s.user_id = ${userId} and s.ended_at is null and s.expires_at > ${now}
+      and (${before}::uuid is null or s.session_id < ${before}::uuid)
+    order by s.session_id desc limit ${rowsMax}`;
+}
+
+/** False when it is none of the user's. */
+export async function endOwnSession(sql: Sql, userId: string, sessionId: string, now: Date): Promise<boolean> {
+  const rows = await sql`
+    update sessions set ended_at = coalesce(ended_at, ${now}), ended_by = coalesce(ended_by, 'ENDED')
+    where session_id = ${sessionId} and user_id = ${userId} returning session_id`;
+  return rows.length === 1;
 }
 
 const SESSIONS_REMOVED_MAX = 2;

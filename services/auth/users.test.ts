@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { AuthService, Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
-import { createVerifier } from "../../packages/service/tokens.ts";
-import { type AuthSystem, outcomes, refusal, startAuth } from "../../tests/auth-system.ts";
+import { AuthService, Role, SigningKeyStatus } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
+import { createVerifier } from "../../packages/service/wire/tokens.ts";
+import { type AuthSystem, outcomes, refusal, startAuth } from "../../tests/kit/services/auth.ts";
 import { readConfig } from "./config.ts";
 import { signingKey } from "./keys.ts";
 import { auth as authService } from "./service.ts";
@@ -35,8 +35,7 @@ describe("the admin", () => {
   });
 
   test("is made once, however often and in however many processes the service starts", async () => {
-    const { starts } = authService(readConfig({ ADMIN_EMAIL: "second@bodega.test", ADMIN_PASSWORD: ADMIN.password }));
-    const config = readConfig({ ADMIN_EMAIL: "second@bodega.test", ADMIN_PASSWORD: ADMIN.password });
+    const { starts, config } = authService({ ADMIN_EMAIL: "second@bodega.test", ADMIN_PASSWORD: ADMIN.password });
     const app = { ...auth.app("auth"), config };
     await Promise.all([starts?.(app), starts?.(app)]);
     await starts?.(app);
@@ -53,7 +52,12 @@ describe("the admin", () => {
       "ADMIN_PASSWORD must have at least 8 characters, found 5",
     );
     expect(() => readConfig({ AUTH_SECRET: "short" })).toThrow("AUTH_SECRET must have at least 32 characters");
-    expect(readConfig({})).toEqual({ adminEmail: ADMIN.email, adminPassword: undefined, secret: undefined });
+    expect(readConfig({})).toEqual({
+      adminEmail: ADMIN.email,
+      adminPassword: undefined,
+      secret: undefined,
+      adminTotp: false,
+    });
   });
 });
 
@@ -167,6 +171,52 @@ describe("signing keys", () => {
     expect([second.kid, third.kid]).toContain(kidOf(late.accessToken));
   });
 
+  test("one that is revoked ends with every token it signed within a minute; the next signs at once, and sessions go on", async () => {
+    const { email } = await auth.customer();
+    await asAdmin().rotateSigningKey({});
+    await auth.advance(MINUTE);
+    const real = { ms: 0 };
+    const verifier = createVerifier(async () => ({ keys: await keys() }), auth.clock, { nowMs: () => real.ms });
+    const before = await auth.login(email);
+    await verifier.verify(before.accessToken);
+    const again = await auth.anyone.refresh({ refreshToken: before.refreshToken });
+    const kid = kidOf(before.accessToken);
+    const { kid: next } = await asAdmin().revokeSigningKey({ kid, reason: "a laptop was lost" });
+    expect(await asAdmin().revokeSigningKey({ kid, reason: "twice" })).toMatchObject({ kid: next });
+    expect((await keys()).map((key) => key["kid"])).not.toContain(kid);
+    real.ms = MINUTE + 1;
+    expect(await refusal(verifier.verify(before.accessToken))).toMatchObject({ code: "Unauthenticated" });
+    // An answer that was lost is given again, with a token that is accepted.
+    const once = await auth.anyone.refresh({ refreshToken: before.refreshToken });
+    expect(once.refreshToken).toBe(again.refreshToken);
+    expect(kidOf(once.accessToken)).toBe(next);
+    await verifier.verify(once.accessToken);
+    const { signingKeys } = await asAdmin().listSigningKeys({});
+    const byStatus = (status: SigningKeyStatus) => signingKeys.filter((key) => key.status === status);
+    expect(byStatus(SigningKeyStatus.REVOKED)).toMatchObject([{ kid, reason: "a laptop was lost" }]);
+    expect(byStatus(SigningKeyStatus.SIGNS)).toMatchObject([{ kid: next }]);
+    expect(byStatus(SigningKeyStatus.STANDBY)).toHaveLength(1);
+    expect(await refusal(asAdmin().revokeSigningKey({ kid: "key-none", reason: "no" }))).toMatchObject({
+      reason: "SIGNING_KEY_NOT_FOUND",
+    });
+  });
+
+  test("whichever is revoked, also in the minute of a change, one signs and one is next", async () => {
+    for (const revoke of [SigningKeyStatus.STANDBY, SigningKeyStatus.SIGNS, SigningKeyStatus.FORMER]) {
+      await asAdmin().rotateSigningKey({});
+      await asAdmin().rotateSigningKey({});
+      const listed = (await asAdmin().listSigningKeys({})).signingKeys.filter(({ status }) => status === revoke);
+      for (const { kid } of listed) await asAdmin().revokeSigningKey({ kid, reason: "lost" });
+      const app = auth.app("auth");
+      const { kid } = await signingKey(app);
+      expect((await keys()).map((key) => key["kid"])).toContain(kid);
+      expect(listed.map((key) => key.kid)).not.toContain(kid);
+      const { signingKeys } = await asAdmin().listSigningKeys({});
+      expect(signingKeys.filter(({ status }) => status === SigningKeyStatus.STANDBY)).toHaveLength(1);
+      await auth.advance(15 * MINUTE);
+    }
+  });
+
   test("of services that start together for the first time one makes the keys", async () => {
     const fresh = await startAuth();
     try {
@@ -194,10 +244,11 @@ describe("signing keys", () => {
       expect(row?.secrets).toBe(0n);
       const { email } = await fresh.customer();
       const before = await fresh.login(email);
-      const config = readConfig({ AUTH_SECRET: "quite another secret of that length" });
-      const changed = { ...app, config };
+      const env = { AUTH_SECRET: "quite another secret of that length" };
+      const { starts } = authService(env);
+      const changed = { ...app, config: readConfig(env) };
       await expect(signingKey(changed)).rejects.toThrow("was sealed with another AUTH_SECRET");
-      await Promise.all([authService(config).starts?.(changed), authService(config).starts?.(changed)]);
+      await Promise.all([starts?.(changed), starts?.(changed)]);
       expect((await signingKey(changed)).kid).not.toBe(kidOf(before.accessToken));
       expect((await fresh.anyone.getSigningKeys({})).jwks).toContain(kidOf(before.accessToken));
     } finally {

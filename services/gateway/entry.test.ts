@@ -4,7 +4,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import { ServerReflection } from "../../packages/api/gen/grpc/reflection/v1/reflection_pb.ts";
-import { createEdge } from "../../tests/edge.ts";
+import { createEdge } from "../../tests/kit/edge.ts";
 
 let edge: Awaited<ReturnType<typeof createEdge>>;
 let up: Awaited<ReturnType<typeof edge.gateway.listen>>;
@@ -59,8 +59,8 @@ test("a refusal at the door is logged with its request, and counted", async () =
   await ask("of-a-customer", await edge.bearer(Role.CUSTOMER));
   const refused = edge.lines.filter(({ event, rpc }) => event === "rpc.refused" && rpc === "ListTickets");
   expect(refused).toMatchObject([
-    { request_id: "without-token", code: "Unauthenticated" },
-    { request_id: "of-a-customer", code: "PermissionDenied", message: "ListTickets is for the kitchen" },
+    { correlation_id: "without-token", code: "Unauthenticated" },
+    { correlation_id: "of-a-customer", code: "PermissionDenied", message: "ListTickets is for the kitchen" },
   ]);
   const scraped = await (await fetch(`http://127.0.0.1:${up.opsPort}/metrics`)).text();
   for (const { code } of refused)

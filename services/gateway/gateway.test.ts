@@ -8,9 +8,8 @@ import { AuthService, Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb
 import { KitchenService } from "../../packages/api/gen/bodega/kitchen/v1/kitchen_pb.ts";
 import { ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import { StartError } from "../../packages/database/start-error.ts";
-import { createEdge, SLOW, TICKET } from "../../tests/edge.ts";
-import { createBounds } from "./bounds.ts";
-import { readConfig } from "./config.ts";
+import { createEdge, SLOW, TICKET } from "../../tests/kit/edge.ts";
+import { createBounds } from "./admission/bounds.ts";
 
 type Edge = Awaited<ReturnType<typeof createEdge>>;
 type Listening = Awaited<ReturnType<Edge["gateway"]["listen"]>>;
@@ -34,7 +33,7 @@ let edge: Edge;
 let up: Listening;
 let base: string;
 beforeAll(async () => {
-  edge = await createEdge({ pages });
+  edge = await createEdge({ pages: { paths: ["/pay/:id", "/webhooks/:provider"], fetch: pages.fetch } });
   up = await edge.gateway.listen();
   base = `http://127.0.0.1:${up.port}`;
 });
@@ -149,6 +148,15 @@ describe("pages", () => {
     ]);
   });
 
+  test("ready is when somebody has told the time, where it is asked for", async () => {
+    let skewMs: number | undefined;
+    const { gateway } = await createEdge({ skewMs: () => skewMs });
+    const status = async () => (await gateway.fetch(new Request("http://edge/readyz"))).status;
+    expect(await status()).toBe(503);
+    skewMs = 7_200_000;
+    expect(await status()).toBe(200);
+  });
+
   test("metrics and details are on the operator's port", async () => {
     const ops = `http://127.0.0.1:${up.opsPort}`;
     expect(await (await fetch(`${ops}/metrics`)).text()).toContain(
@@ -244,24 +252,16 @@ describe("coming and going", () => {
   });
 });
 
-describe("configuration", () => {
-  test("defaults are those of the design", () => {
-    expect(readConfig({})).toEqual({
-      host: "127.0.0.1",
-      port: 8080,
-      grpcPort: 50051,
-      opsPort: 9091,
-      rateLimits: true,
-      corsOrigins: ["*"],
-      trustedProxies: [],
-    });
-  });
-
-  test("what cannot be meant is refused by name", async () => {
-    expect(() => readConfig({ PORT: "http" })).toThrow("PORT must be a port from 0 to 65535, found http");
-    expect(() => readConfig({ RATE_LIMITS: "no" })).toThrow("RATE_LIMITS must be on or off, found no");
-    expect(createEdge({ config: { trustedProxies: ["haproxy"] } })).rejects.toThrow("TRUST_PROXY must list addresses");
-  });
+test("who is told to end says so first, and answers until load balancers have seen it", async () => {
+  const other = await createEdge({ config: { drainMs: 5_000 } });
+  const listening = await other.gateway.listen();
+  const ask = (path: string) => fetch(`http://127.0.0.1:${listening.port}${path}`);
+  expect((await ask("/healthz")).status).toBe(200);
+  const closed = listening.close();
+  const [health, ready, call] = await Promise.all(["/healthz", "/readyz", "/v1/products"].map(ask));
+  expect([health?.status, ready?.status, call?.status]).toEqual([503, 503, 200]);
+  await closed;
+  expect(await ask("/healthz").catch(() => "refused")).toBe("refused");
 });
 
 test("a streamed call stays open while nothing is said, until its client goes", async () => {

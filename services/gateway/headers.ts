@@ -1,7 +1,8 @@
-import { BlockList, isIP } from "node:net";
-import { POSITION_HEADER } from "../../packages/service/replica-reads.ts";
-import { ADDRESS_HEADER } from "../../packages/service/rpc.ts";
+import { Code } from "@connectrpc/connect";
+import { refused } from "../../packages/service/errors.ts";
+import { ADDRESS_HEADER, NETWORK_HEADER, POSITION_HEADER } from "../../packages/service/wire/rpc.ts";
 import { type Context, contextFrom, contextHeaders, contextIn } from "../../packages/telemetry/context.ts";
+import type { OriginOf } from "./admission/origin.ts";
 
 /** Headers by which proxies and services name a caller or its address. From outside they are nobody's word. */
 const FORGED =
@@ -10,25 +11,41 @@ const FORGED =
 /** Headers by lower-case name, as node:http2 has them. */
 type Plain = Record<string, string | string[] | undefined>;
 
+/** What is known of a request before it is read. */
+export interface Arrival {
+  context: Context;
+  /** What limits count by. */
+  network: string;
+  /** A trusted proxy took it over TLS. */
+  https: boolean;
+}
+
 /** Makes the headers of a request from outside fit for the inside, and says what the request is known by. */
-export function admit(headers: Headers, socket: string, addressOf: AddressOf): Context {
-  const address = addressOf(socket, headers.get("x-forwarded-for"));
+export function admit(headers: Headers, socket: string, originOf: OriginOf): Arrival {
+  const { address, network, https } = originOf(socket, (name) => headers.get(name));
   for (const name of [...headers.keys()]) if (FORGED.test(name)) headers.delete(name);
   const context = contextIn(headers);
-  for (const [name, value] of ours(context, address)) headers.set(name, value);
+  for (const [name, value] of ours(context, address, network)) headers.set(name, value);
+  return { context, network, https };
+}
+
+export function admitPlain(headers: Plain, socket: string, originOf: OriginOf): Context {
+  const first = (name: string) => [headers[name]].flat()[0] ?? null;
+  const { address, network } = originOf(socket, (name) => [headers[name]].flat().join(",") || null);
+  for (const name of Object.keys(headers)) if (FORGED.test(name)) delete headers[name];
+  const context = contextFrom(first("x-request-id"), first("traceparent"));
+  for (const [name, value] of ours(context, address, network)) headers[name] = value;
   return context;
 }
 
-export function admitPlain(headers: Plain, socket: string, addressOf: AddressOf): void {
-  const first = (name: string) => [headers[name]].flat()[0] ?? null;
-  const address = addressOf(socket, [headers["x-forwarded-for"]].flat().join(",") || null);
-  for (const name of Object.keys(headers)) if (FORGED.test(name)) delete headers[name];
-  const context = contextFrom(first("x-request-id"), first("traceparent"));
-  for (const [name, value] of ours(context, address)) headers[name] = value;
+function ours(context: Context, address: string, network: string): [string, string][] {
+  return [...Object.entries(contextHeaders(context)), [ADDRESS_HEADER, address], [NETWORK_HEADER, network]];
 }
 
-function ours(context: Context, address: string): [string, string][] {
-  return [...Object.entries(contextHeaders(context)), [ADDRESS_HEADER, address]];
+/** RFC 9112 3.2: of two Host headers a proxy may believe one and we the other. They arrive here joined. */
+export function checkHost(headers: Headers): void {
+  if (headers.get("host")?.includes(","))
+    throw refused(Code.InvalidArgument, "INVALID_HOST", "a request has one Host header, found more");
 }
 
 const SECURITY: [string, string][] = [
@@ -38,9 +55,10 @@ const SECURITY: [string, string][] = [
 ];
 const HSTS = "max-age=31536000";
 
-/** What every answer carries; a page that knows better keeps its own. `https` when a trusted proxy took the request over TLS. */
+/** What every answer carries; a page that knows better keeps its own. No cache keeps what may be one person's. `https` when a trusted proxy took the request over TLS. */
 export function secure(headers: Headers, context: Context, https: boolean): void {
-  headers.set("x-request-id", context.requestId);
+  headers.set("x-request-id", context.correlationId);
+  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   for (const [name, value] of SECURITY) if (!headers.has(name)) headers.set(name, value);
   if (https) headers.set("strict-transport-security", HSTS);
 }
@@ -88,40 +106,4 @@ export function createCors(origins: string[]): Cors {
       return new Response(null, { status: 204, headers });
     },
   };
-}
-
-/** The client's address: the socket's, or what trusted proxies in front of us say they saw. */
-export type AddressOf = (socket: string, forwardedFor: string | null) => string;
-
-export function createAddresses(trustedProxies: string[]): AddressOf {
-  const trusted = new BlockList();
-  for (const proxy of trustedProxies) {
-    const [address = "", bits] = proxy.split("/");
-    const family = familyOf(address);
-    const widest = family === "ipv6" ? 128 : 32;
-    if (!family || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= widest))) {
-      throw new Error(`TRUST_PROXY must list addresses such as 10.0.0.5 or 10.0.0.0/8, found ${proxy}`);
-    }
-    trusted.addSubnet(address, bits === undefined ? widest : Number(bits), family);
-  }
-  const isTrusted = (address: string) => {
-    const family = familyOf(address);
-    return family !== undefined && trusted.check(address, family);
-  };
-  return (socket, forwardedFor) => {
-    // Each proxy appends whom it saw, so the list is believed from its end, as far as trusted proxies wrote it.
-    let address = plain(socket);
-    const hops = (forwardedFor ?? "").split(",").map((hop) => plain(hop.trim()));
-    while (isTrusted(address) && isIP(hops.at(-1) ?? "") !== 0) address = hops.pop() ?? address;
-    return address;
-  };
-}
-
-/** An IPv4 address on an IPv6 socket is still that IPv4 address. */
-function plain(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, "");
-}
-
-function familyOf(address: string): "ipv4" | "ipv6" | undefined {
-  return ({ 4: "ipv4", 6: "ipv6" } as const)[isIP(address)];
 }

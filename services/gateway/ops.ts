@@ -7,10 +7,10 @@ import {
   OpsService,
   type ParkedMessage,
 } from "../../packages/api/gen/bodega/ops/v1/ops_pb.ts";
+import type { CallContext, Verifier } from "../../packages/service/caller.ts";
 import { authorize, identify } from "../../packages/service/caller.ts";
 import { invalidField, notFound } from "../../packages/service/errors.ts";
-import { type CallContext, type Rpc, type UnaryRpc, validate } from "../../packages/service/rpc.ts";
-import type { Verifier } from "../../packages/service/tokens.ts";
+import { type Rpc, type UnaryRpc, validate } from "../../packages/service/wire/rpc.ts";
 
 const PAGE_SIZE = 50;
 const { listParked, replayParked, discardParked, getBacklog, getInfo } = OpsService.method;
@@ -79,8 +79,8 @@ export function isOps({ method }: Rpc): boolean {
 type List = (name: string, page: { pageSize: number; pageToken: string }) => Promise<ListParkedResponse>;
 
 /**
- * One page of all services' lists, newest first. Its token holds where each list stands; a list that is at its end is left out.
- * Where a list gives only some of its page, it is asked again for just these, to learn its token.
+ * One page of all services' lists, each in its own order: next is always the list whose next message was parked first. Its token holds where each list stands; a
+ * list that is at its end is left out. Where a list gives only some of its page, it is asked again for just these, to learn its token.
  */
 async function mergeParked(names: string[], { pageSize, pageToken }: ListParkedRequest, list: List) {
   const size = pageSize || PAGE_SIZE;
@@ -89,21 +89,26 @@ async function mergeParked(names: string[], { pageSize, pageToken }: ListParkedR
     Array.from(positions, async ([name, token]) => ({
       name,
       token,
+      taken: 0,
       ...(await list(name, { pageSize: size, pageToken: token })),
     })),
   );
-  const parked = pages
-    .flatMap((page) => page.parked)
-    .sort((a, b) => parkedMs(b) - parkedMs(a))
-    .slice(0, size);
+  const parked: ParkedMessage[] = [];
+  while (parked.length < size) {
+    const [next] = pages
+      .flatMap((page) => {
+        const message = page.parked[page.taken];
+        return message ? [{ page, message }] : [];
+      })
+      .sort((a, b) => parkedMs(a.message) - parkedMs(b.message));
+    if (!next) break;
+    next.page.taken += 1;
+    parked.push(next.message);
+  }
   const next = await Promise.all(
-    pages.map(async (page) => {
-      const taken = page.parked.filter((each) => parked.includes(each)).length;
-      if (taken === page.parked.length) return page.nextPageToken ? [page.name, page.nextPageToken] : undefined;
-      return [
-        page.name,
-        taken === 0 ? page.token : (await list(page.name, { pageSize: taken, pageToken: page.token })).nextPageToken,
-      ];
+    pages.map(async ({ name, token, taken, parked, nextPageToken }) => {
+      if (taken === parked.length) return nextPageToken ? [name, nextPageToken] : undefined;
+      return [name, taken === 0 ? token : (await list(name, { pageSize: taken, pageToken: token })).nextPageToken];
     }),
   );
   const open = next.filter((each) => each !== undefined);

@@ -1,7 +1,7 @@
 import { type DescField, getOption, hasOption } from "@bufbuild/protobuf";
 import { http } from "../../packages/api/gen/google/api/annotations_pb.ts";
 import type { HttpRule } from "../../packages/api/gen/google/api/http_pb.ts";
-import type { Rpc, ServerStreamRpc, UnaryRpc } from "../../packages/service/rpc.ts";
+import type { Rpc, ServerStreamRpc, UnaryRpc } from "../../packages/service/wire/rpc.ts";
 
 /** What has one request, and so a form in REST. */
 export type RestRpc = UnaryRpc | ServerStreamRpc;

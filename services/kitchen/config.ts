@@ -1,10 +1,10 @@
-import { readSwitch } from "../../packages/service/variables.ts";
+import { type Environment, readSwitch } from "../../packages/service/variables.ts";
 
 export interface KitchenConfig {
   /** Simulated staff works the tickets. */
   staff: boolean;
 }
 
-export function readConfig(env: Record<string, string | undefined>): KitchenConfig {
+export function readConfig(env: Environment): KitchenConfig {
   return { staff: readSwitch(env, "KITCHEN_STAFF", true) };
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { OrderPaid } from "../../packages/api/facts.ts";
 import { KitchenService, TicketStatus } from "../../packages/api/gen/bodega/kitchen/v1/kitchen_pb.ts";
+import { factMessage, tell } from "../../tests/kit/messages.ts";
 import {
   cancelled,
   type Kitchen,
@@ -11,8 +12,7 @@ import {
   refusal,
   startKitchen,
   typesOf,
-} from "../../tests/kitchen-system.ts";
-import { factMessage, tell } from "../../tests/messages.ts";
+} from "../../tests/kit/services/kitchen.ts";
 import type { Status } from "./ticket.ts";
 
 let bench: Kitchen;

@@ -1,8 +1,11 @@
 import { OrderCancelled, OrderPaid } from "../../packages/api/facts.ts";
 import { KitchenService } from "../../packages/api/gen/bodega/kitchen/v1/kitchen_pb.ts";
-import { WorkTicket } from "../../packages/api/jobs.ts";
+import { CancelTicket, WorkTicket } from "../../packages/api/jobs.ts";
+import { forever } from "../../packages/database/retention.ts";
 import { answers, does, on, service } from "../../packages/service/service.ts";
-import type { KitchenConfig } from "./config.ts";
+import type { Environment } from "../../packages/service/variables.ts";
+import { cancelTicket, cancelTicketLater } from "./cancel-ticket.ts";
+import { type KitchenConfig, readConfig } from "./config.ts";
 import { listTickets } from "./list-tickets.ts";
 import { acceptTicket, handOver, markReady } from "./move-ticket.ts";
 import { onOrderCancelled } from "./on-order-cancelled.ts";
@@ -11,12 +14,13 @@ import { watchTickets } from "./watch-tickets.ts";
 import { workTicket } from "./work-ticket.ts";
 
 /** Tickets, and the simulated staff. */
-export const kitchen = (config: KitchenConfig) =>
+export const kitchen = (env: Environment) =>
   service<KitchenConfig>({
     name: "kitchen",
-    config,
+    config: readConfig(env),
     migrations: new URL("./migrations/", import.meta.url),
-    answers: [answers(KitchenService, { listTickets, acceptTicket, markReady, handOver, watchTickets })],
+    keeps: [forever("tickets", "the business's record")],
+    answers: [answers(KitchenService, { listTickets, acceptTicket, markReady, handOver, cancelTicket, watchTickets })],
     hears: [on(OrderPaid, onOrderPaid), on(OrderCancelled, onOrderCancelled)],
-    does: [does(WorkTicket, workTicket)],
+    does: [does(WorkTicket, workTicket), does(CancelTicket, cancelTicketLater)],
   });

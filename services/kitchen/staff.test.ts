@@ -2,8 +2,16 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ConnectError } from "@connectrpc/connect";
 import { KitchenService, TicketStatus } from "../../packages/api/gen/bodega/kitchen/v1/kitchen_pb.ts";
 import { WorkTicket } from "../../packages/api/jobs.ts";
-import { cancelled, type Kitchen, MOVES, only, queued, startKitchen, typesOf } from "../../tests/kitchen-system.ts";
-import { ask, tell } from "../../tests/messages.ts";
+import { ask, tell } from "../../tests/kit/messages.ts";
+import {
+  cancelled,
+  type Kitchen,
+  MOVES,
+  only,
+  queued,
+  startKitchen,
+  typesOf,
+} from "../../tests/kit/services/kitchen.ts";
 import { readConfig } from "./config.ts";
 
 let bench: Kitchen;

@@ -6,6 +6,12 @@ export async function findTicket(sql: Sql, ticketId: string): Promise<Ticket | u
   return row;
 }
 
+/** The ticket of an order, or the row that keeps one from being made. */
+export async function findTicketOf(sql: Sql, orderId: string): Promise<Ticket | undefined> {
+  const [row] = await sql<Ticket[]>`select * from tickets where order_id = ${orderId}`;
+  return row;
+}
+
 export interface Filter {
   status: Status | null;
   orderId: string | null;
@@ -72,33 +78,41 @@ export async function cancelTicket(sql: Sql, orderId: string, at: Date): Promise
   return row;
 }
 
-/** What a watcher has seen all of: every transaction before this one. */
+/** Some tickets, and what a watcher has seen all of who has seen all up to here: every transaction before `horizon`. */
 export interface Look {
-  tickets: Ticket[];
+  tickets: Seen[];
   horizon: string;
 }
 
-/** The open tickets, oldest first. */
-export async function lookAtOpen(sql: Sql, rowsMax: number): Promise<Look> {
+export type Seen = Ticket & { changed_xid: string };
+
+/** The open tickets behind one of them, in the order of their ids. */
+export async function lookAtOpen(sql: Sql, after: Seen | undefined, rowsMax: number): Promise<Look> {
   return look(
     await sql<LookRow[]>`
     select t.*, h.horizon from (select pg_snapshot_xmin(pg_current_snapshot())::text as horizon) h
     left join lateral (
-      select * from tickets where status = any(${OPEN}) order by ticket_id limit ${rowsMax}) t on true`,
+      select * from tickets where status = any(${OPEN}) and ticket_id > ${after?.ticket_id ?? NO_TICKET}
+      order by ticket_id limit ${rowsMax}) t on true`,
   );
 }
 
-/** Tickets changed by transactions that an earlier look, with this horizon, may not have seen. Some it has seen come again. */
-export async function lookSince(sql: Sql, horizon: string): Promise<Look> {
+/** Tickets changed by transactions that an earlier look, with this horizon, may not have seen, behind one of them. Some it has seen come again. */
+export async function lookSince(sql: Sql, horizon: string, after: Seen | undefined, rowsMax: number): Promise<Look> {
   return look(
     await sql<LookRow[]>`
     select t.*, h.horizon from (select pg_snapshot_xmin(pg_current_snapshot())::text as horizon) h
     left join lateral (
-      select * from tickets where changed_xid >= ${horizon}::text::xid8 and queued_at is not null order by changed_xid, ticket_id) t on true`,
+      select * from tickets where queued_at is not null and changed_xid >= ${horizon}::text::xid8
+        and (changed_xid, ticket_id) > (${after?.changed_xid ?? "0"}::text::xid8, ${after?.ticket_id ?? NO_TICKET}::uuid)
+      order by changed_xid, ticket_id limit ${rowsMax}) t on true`,
   );
 }
 
-type LookRow = { horizon: string } & (Ticket | { [column in keyof Ticket]: null });
+/** Before all others. */
+const NO_TICKET = "00000000-0000-0000-0000-000000000000";
+
+type LookRow = { horizon: string } & (Seen | { [column in keyof Seen]: null });
 
 function look(rows: LookRow[]): Look {
   const tickets = rows.flatMap(({ horizon: _, ...ticket }) => (ticket.ticket_id === null ? [] : [ticket]));

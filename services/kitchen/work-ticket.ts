@@ -1,6 +1,7 @@
 import type { WorkTicket } from "../../packages/api/gen/bodega/kitchen/v1/events_pb.ts";
 import { WorkTicket as WorkTicketJob } from "../../packages/api/jobs.ts";
-import type { App, Tx } from "../../packages/service/app.ts";
+import type { App } from "../../packages/service/app.ts";
+import type { Message } from "../../packages/service/service.ts";
 import type { KitchenConfig } from "./config.ts";
 import { takeStep } from "./move-ticket.ts";
 import { findTicket } from "./store.ts";
@@ -19,7 +20,8 @@ const NEXT: Partial<Record<Status, { step: Step; thenMs?: number }>> = {
 };
 
 /** The staff's next move. A person may have moved the ticket meanwhile: the staff goes on from there, or has nothing left to do. */
-export async function workTicket(app: App<KitchenConfig>, tx: Tx, { ticketId }: WorkTicket): Promise<void> {
+export async function workTicket(app: App<KitchenConfig>, { body, tx }: Message<WorkTicket>): Promise<void> {
+  const { ticketId } = body;
   const ticket = await findTicket(tx.sql, ticketId);
   const next = ticket && NEXT[ticket.status];
   if (!next) return;

@@ -16,7 +16,7 @@ import { OpsService } from "../../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import { CancelReason } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { SendPasswordReset, SendVerificationCode } from "../../packages/api/jobs.ts";
 import type { BodyInit, Fact, Job } from "../../packages/api/messages.ts";
-import { type System, startSystem } from "../../tests/system.ts";
+import { type System, startSystem } from "../../tests/kit/system.ts";
 import { listCaught } from "./store.ts";
 
 let system: System;
@@ -38,7 +38,7 @@ function publish<F extends Fact>(fact: F, init: BodyInit<F>, id = system.random.
       time: system.clock.now(),
       body: toBinary(fact.schema, body),
       traceparent: "",
-      requestId: "",
+      correlationId: "",
     },
   ]);
 }
@@ -46,7 +46,10 @@ function publish<F extends Fact>(fact: F, init: BodyInit<F>, id = system.random.
 function send<J extends Job>(job: J, init: BodyInit<J>, id = system.random.id()): Promise<void> {
   const body = create(job.schema, init as never);
   return system.platform.jobs.send("mail", [
-    { id, type: job.type, key: job.key(body), body: toBinary(job.schema, body), traceparent: "", requestId: "" },
+    {
+      ...{ id, type: job.type, source: "test", key: job.key(body), time: system.clock.now() },
+      ...{ body: toBinary(job.schema, body), traceparent: "", correlationId: "" },
+    },
   ]);
 }
 
@@ -183,6 +186,7 @@ test("a code stands on a line of its own, whatever the name, and is not kept onc
   await send(SendVerificationCode, job, id);
   await send(SendVerificationCode, job);
   await send(SendPasswordReset, { ...job, code: "654321" });
+  await send(SendPasswordReset, { ...job, codeId: system.random.id(), toNobody: true });
   await system.settle();
   expect((await subjects("code@example.test")).sort()).toEqual(["Password reset", "Your verification code"]);
   const codes = (await inbox("code@example.test")).map(({ data }) =>
@@ -201,7 +205,7 @@ test("a code stands on a line of its own, whatever the name, and is not kept onc
   expect(JSON.stringify(system.lines)).not.toMatch(/123456|654321/);
 });
 
-test("a code that is no code is parked at once", async () => {
+test("a code that is no code is parked at once, and whoever lists what is parked is not shown it", async () => {
   const codeId = system.random.id();
   await send(SendVerificationCode, {
     userId: codeId,
@@ -216,6 +220,8 @@ test("a code that is no code is parked at once", async () => {
   expect(parked.filter(({ key }) => key === codeId)).toMatchObject([
     { type: "mail.send-verification-code", attempts: 1 },
   ]);
+  const shown = JSON.parse(parked.find(({ key }) => key === codeId)?.body ?? "");
+  expect(shown).toMatchObject({ email: "bad@example.test", code: "[redacted]" });
   expect(await inbox("bad@example.test")).toEqual([]);
 });
 
@@ -275,4 +281,15 @@ test("mails are listed newest first, in pages, by status and order", async () =>
   expect(await refusal(system.as({ ...system.newCustomer(), userId: customerId }, MailService).listMails({}))).toBe(
     Code.PermissionDenied,
   );
+});
+
+test("what a process of the version before writes in lower case is read as it is written now", async () => {
+  const { email } = await newContact();
+  const { sql } = system.app("mail");
+  const mailId = system.random.id();
+  await sql`insert into mails (mail_id, template, subject_id, step, recipient, subject, content, holds_code, status, created_at)
+    values (${mailId}, 'refund', ${mailId}, 1, ${email}, 'Refund', '{}', false, 'queued', ${system.clock.now()})`;
+  expect((await mails().getMail({ mailId })).mail?.status).toBe(MailStatus.QUEUED);
+  await sql`update mails set status = 'dropped' where mail_id = ${mailId}`;
+  expect((await mails().listMails({ status: MailStatus.DROPPED })).mails.map((mail) => mail.mailId)).toContain(mailId);
 });

@@ -1,17 +1,18 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { MailStatus } from "../../packages/api/gen/bodega/mail/v1/mail_pb.ts";
 import { DeliverMail } from "../../packages/api/jobs.ts";
-import { isUuid } from "../../packages/database/ids.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
 import { invalidField } from "../../packages/service/errors.ts";
-import { inContextOf } from "../../packages/telemetry/context.ts";
-import { isAddress } from "./mime.ts";
-import { insertMails, type MailRow, type MailState, type NewMail } from "./store.ts";
+import { isMailAddress } from "../../packages/service/mail-address.ts";
+import { uuid } from "../../packages/service/uuid.ts";
+import { insertMails, type MailRow, type NewMail } from "./store.ts";
 import type { Letter } from "./templates.tsx";
 
 export type Template =
   | "verification_code"
   | "password_reset"
+  | "address_taken"
+  | "account_notice"
   | "order_received"
   | "payment_reminder"
   | "payment_received"
@@ -22,8 +23,8 @@ export type Template =
 
 /** A mail that is to be written. Of one template, subject and step there is one mail, for ever. */
 export interface Draft {
-  /** The fact or job that asks for it. */
-  cause: object;
+  /** Of the fact or job that asks for it. */
+  tx: Tx;
   template: Template;
   /** What it is about: an order, a payment, a code. */
   subjectId: string;
@@ -35,6 +36,9 @@ export interface Draft {
   /** Set when it is overtaken already: it is written down and not sent. */
   dropped?: string | undefined;
 }
+
+/** Why a mail to somebody who deleted the account is dropped. */
+export const ACCOUNT_DELETED = "the account was deleted";
 
 /** Reminders of an order are numbered from 1 to this. */
 export const REMINDERS = 3;
@@ -48,29 +52,27 @@ export async function compose(app: App, tx: Tx, drafts: Draft[]): Promise<number
     mails.map(({ row }) => row),
   );
   for (const { draft, row } of mails) {
-    if (fresh.has(row.mail_id) && row.status === "queued")
-      inContextOf(draft.cause, () => tx.enqueue(DeliverMail, { mailId: row.mail_id }));
+    if (fresh.has(row.mail_id) && row.status === "QUEUED") draft.tx.enqueue(DeliverMail, { mailId: row.mail_id });
   }
   return fresh.size;
 }
 
 function mailOf(app: App, draft: Draft): NewMail {
   const { template, subjectId, step, recipient, orderId, letter, holdsCode = false, dropped } = draft;
-  if (!isAddress(recipient))
+  if (dropped === undefined && !isMailAddress(recipient))
     throw invalidField("email", `is not a mail address, in a ${template} mail about ${subjectId}`);
   if (!SUBJECT_ID.test(subjectId)) throw invalidField("subject_id", `is not an id: ${JSON.stringify(subjectId)}`);
-  if (orderId !== null && !isUuid(orderId)) throw invalidField("order_id", `is not an id: ${JSON.stringify(orderId)}`);
   return {
     mail_id: app.random.id(),
     template,
     subject_id: subjectId,
     step,
     recipient,
-    order_id: orderId,
+    order_id: orderId === null ? null : uuid("order_id", orderId),
     subject: letter.subject,
     content: letter.content,
     holds_code: holdsCode,
-    status: dropped === undefined ? "queued" : "dropped",
+    status: dropped === undefined ? "QUEUED" : "DROPPED",
     error: dropped ?? "",
     created_at: app.clock.now(),
   };
@@ -81,24 +83,12 @@ export function messageIdOf({ template, subject_id, step }: Pick<MailRow, "templ
   return `<${template}.${subject_id}.${step}@bodega>`;
 }
 
-const STATUS: Record<MailState, MailStatus> = {
-  queued: MailStatus.QUEUED,
-  sent: MailStatus.SENT,
-  failed: MailStatus.FAILED,
-  dropped: MailStatus.DROPPED,
-};
-
-export function stateOf(status: MailStatus): MailState | null {
-  const found = Object.entries(STATUS).find(([, value]) => value === status);
-  return found ? (found[0] as MailState) : null; // A key of STATUS.
-}
-
 export function mailMessage(row: MailRow) {
   return {
     mailId: row.mail_id,
     template: row.template,
     to: row.recipient,
-    status: STATUS[row.status],
+    status: MailStatus[row.status],
     attempts: row.attempts,
     subject: row.subject,
     messageId: messageIdOf(row),

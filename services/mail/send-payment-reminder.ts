@@ -2,7 +2,8 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { SendPaymentReminder } from "../../packages/api/gen/bodega/mail/v1/events_pb.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
 import { invalidField, notFound } from "../../packages/service/errors.ts";
-import { compose, REMINDERS } from "./mail.ts";
+import type { Message } from "../../packages/service/service.ts";
+import { ACCOUNT_DELETED, compose, REMINDERS } from "./mail.ts";
 import { contactsOf, dropQueued, latestStep, orderState } from "./store.ts";
 import { paymentReminder } from "./templates.tsx";
 
@@ -11,19 +12,19 @@ const HOUR_MS = 3_600_000;
 const TOO_LATE_BEFORE_EXPIRY_MS = [12 * HOUR_MS, 2 * HOUR_MS, 0];
 
 /** Writes a reminder, or writes down that it was overtaken. Whether the order is still unpaid is asked again right before it is sent. */
-export async function sendPaymentReminder(app: App, tx: Tx, body: SendPaymentReminder): Promise<void> {
+export async function sendPaymentReminder(app: App, { body, tx }: Message<SendPaymentReminder>): Promise<void> {
   const { orderId, customerId, reminder, total, expiresAt } = body;
   if (reminder < 1 || reminder > REMINDERS)
     throw invalidField("reminder", `is not between 1 and ${REMINDERS}: ${reminder}`);
   const contact = (await contactsOf(tx.sql, [customerId])).get(customerId);
   if (!contact) throw notFound("contact", customerId);
   const letter = paymentReminder(contact.display_name, orderId, reminder, total, expiresAt);
-  const dropped = await overtaken(app, tx, body);
+  const dropped = contact.email === "" ? ACCOUNT_DELETED : await overtaken(app, tx, body);
   // After an outage several can be waiting: only the newest goes out.
   if (!dropped) await dropQueued(tx.sql, "payment_reminder", [orderId], reminder - 1, `reminder ${reminder} is due`);
   await compose(app, tx, [
     {
-      cause: body,
+      tx,
       template: "payment_reminder",
       subjectId: orderId,
       step: reminder,
@@ -41,7 +42,7 @@ async function overtaken(
   { orderId, reminder, expiresAt }: SendPaymentReminder,
 ): Promise<string | undefined> {
   const state = await orderState(tx.sql, orderId);
-  if (state && state !== "pending") return `the order is ${state}`;
+  if (state && state !== "PENDING") return `the order is ${state}`;
   const latest = await latestStep(tx.sql, "payment_reminder", orderId);
   if (latest > reminder) return `reminder ${latest} came before it`;
   const expiry = expiresAt ? timestampDate(expiresAt).getTime() : Number.POSITIVE_INFINITY;

@@ -1,4 +1,5 @@
 import type { Sql } from "../../packages/database/database.ts";
+import { uuidV7Floor } from "../../packages/time/ids.ts";
 import type { Content } from "./templates.tsx";
 
 // Every statement of the mail service. The catcher's come last.
@@ -21,16 +22,17 @@ export interface MailRow {
   sent_at: Date | null;
 }
 
-export type MailState = "queued" | "sent" | "failed" | "dropped";
+export type MailState = "QUEUED" | "SENT" | "FAILED" | "DROPPED";
 export type NewMail = Omit<MailRow, "attempts" | "sent_at">;
 
 export interface Contact {
   user_id: string;
+  /** Empty when the account was deleted. */
   email: string;
   display_name: string;
 }
 
-export type OrderState = "pending" | "paid" | "completed" | "cancelled";
+export type OrderState = "PENDING" | "PAID" | "COMPLETED" | "CANCELLED";
 
 export interface OrderCopy {
   order_id: string;
@@ -42,8 +44,19 @@ export interface OrderCopy {
 export async function saveContacts(sql: Sql, contacts: Contact[]): Promise<void> {
   for (const { user_id, email, display_name } of contacts) {
     await sql`insert into contacts (user_id, email, display_name) values (${user_id}, ${email}, ${display_name})
-      on conflict (user_id) do update set email = excluded.email, display_name = excluded.display_name`;
+      on conflict (user_id) do update set email = excluded.email, display_name = excluded.display_name
+      where not contacts.gone`;
   }
+}
+
+/** Their rows stay, without anything in them: facts of their orders still come, and are mailed to nobody. */
+export async function forgetContacts(sql: Sql, userIds: string[]): Promise<void> {
+  await sql`
+    update mails set recipient = '', subject = '', error = '', content = '{"name": "", "paragraphs": []}'
+    from contacts c where c.user_id = any(${userIds}) and not c.gone and mails.recipient = c.email and mails.status <> 'QUEUED'`;
+  await sql`
+    insert into contacts (user_id, email, display_name, gone) select unnest(${userIds}::uuid[]), '', '', true
+    on conflict (user_id) do update set email = '', display_name = '', gone = true`;
 }
 
 export async function contactsOf(sql: Sql, userIds: string[]): Promise<Map<string, Contact>> {
@@ -97,44 +110,51 @@ export async function dropQueued(
   stepMax: number,
   why: string,
 ): Promise<void> {
-  await sql`update mails set status = 'dropped', error = ${why}
-    where template = ${template} and subject_id = any(${subjectIds}) and step <= ${stepMax} and status = 'queued'`;
+  await sql`update mails set status = 'DROPPED', error = ${why}
+    where template = ${template} and subject_id = any(${subjectIds}) and step <= ${stepMax} and status = 'QUEUED'`;
 }
 
 /** Mails that are still to be sent; null for each of which nothing is to be done any more. */
 export async function toSend(sql: Sql, mailIds: string[]): Promise<(MailRow | null)[]> {
   const rows = await sql<MailRow[]>`
-    select * from mails where mail_id = any(${mailIds}) and status in ('queued', 'failed')`;
+    select * from mails where mail_id = any(${mailIds}) and status in ('QUEUED', 'FAILED')`;
   const found = new Map(rows.map((row) => [row.mail_id, row]));
   return mailIds.map((mailId) => found.get(mailId) ?? null);
+}
+
+/** Mails that were written before then, are still to be sent, and have no job. */
+export async function findForgotten(sql: Sql, job: string, writtenBefore: Date, rowsMax: number): Promise<string[]> {
+  const rows = await sql<{ mail_id: string }[]>`
+    select mail_id from mails m where status = 'QUEUED' and mail_id < ${uuidV7Floor(writtenBefore.getTime())}
+      and not exists (select from jobs j where j.type = ${job} and j.key = m.mail_id::text)
+    order by mail_id limit ${rowsMax}`;
+  return rows.map((row) => row.mail_id);
 }
 
 // An attempt is counted with what came of it: a row is written once more, not twice.
 
 export async function markSent(sql: Sql, mailIds: string[], now: Date): Promise<void> {
-  await sql`update mails set status = 'sent', sent_at = ${now}, error = '', attempts = attempts + 1,
+  await sql`update mails set status = 'SENT', sent_at = ${now}, error = '', attempts = attempts + 1,
       content = case when holds_code then null else content end
     where mail_id = any(${mailIds})`;
 }
 
 /** Failed or dropped: what holds a code is not kept. */
-export async function giveUp(sql: Sql, mailId: string, status: "failed" | "dropped", why: string): Promise<void> {
+export async function giveUp(sql: Sql, mailId: string, status: "FAILED" | "DROPPED", why: string): Promise<void> {
   await sql`update mails set status = ${status}, error = ${why}, attempts = attempts + 1,
       content = case when holds_code then null else content end
-    where mail_id = ${mailId} and status in ('queued', 'failed')`;
+    where mail_id = ${mailId} and status in ('QUEUED', 'FAILED')`;
 }
 
-/** False when the mail was dropped meanwhile. */
-export async function noteError(sql: Sql, mailId: string, why: string): Promise<boolean> {
-  const rows =
-    await sql`update mails set status = 'queued', error = ${why}, attempts = attempts + 1 where mail_id = ${mailId} and status in ('queued', 'failed') returning mail_id`;
-  return rows.length === 1;
+/** Nothing happens to a mail that was dropped meanwhile. */
+export async function noteError(sql: Sql, mailId: string, why: string): Promise<void> {
+  await sql`update mails set status = 'QUEUED', error = ${why}, attempts = attempts + 1 where mail_id = ${mailId} and status in ('QUEUED', 'FAILED')`;
 }
 
 /** True when this call queued it: of two, one. */
 export async function requeue(sql: Sql, mailId: string): Promise<boolean> {
   const rows =
-    await sql`update mails set status = 'queued', error = '' where mail_id = ${mailId} and status in ('sent', 'failed') returning mail_id`;
+    await sql`update mails set status = 'QUEUED', error = '' where mail_id = ${mailId} and status in ('SENT', 'FAILED') returning mail_id`;
   return rows.length === 1;
 }
 

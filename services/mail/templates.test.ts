@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
+import { AccountNoticeSchema } from "../../packages/api/gen/bodega/mail/v1/events_pb.ts";
 import { MoneySchema } from "../../packages/api/gen/bodega/type/v1/money_pb.ts";
 import { readConfig } from "./config.ts";
-import { decodedBody, decodedHeader, mimeOf } from "./mime.ts";
+import { NOTICES } from "./send-account-notice.ts";
 import { money } from "./templates.tsx";
+import { decodedBody, decodedHeader, mimeOf } from "./transport/mime.ts";
 
 test("amounts have their currency's digits and lose none of theirs", () => {
   const text = (currencyCode: string, minorUnits: bigint) =>
@@ -16,6 +18,14 @@ test("amounts have their currency's digits and lose none of theirs", () => {
   expect(text("USD", 9_223_372_036_854_775_807n)).toBe("USD 92,233,720,368,547,758.07");
   expect(() => text("eur", 1n)).toThrow("total");
   expect(() => money(undefined, "total")).toThrow("missing");
+});
+
+test("each notice about an account has words of its own", () => {
+  const told = AccountNoticeSchema.values
+    .slice(1)
+    .map(({ number }) => NOTICES[number as keyof typeof NOTICES]?.subject);
+  expect(told).not.toContain(undefined);
+  expect(new Set(told).size).toBe(told.length);
 });
 
 test("whatever a subject and a text are, they come out of the mail as they went in", () => {
@@ -49,11 +59,17 @@ test("whatever a subject and a text are, they come out of the mail as they went 
 });
 
 test("the configuration says what is wrong with it, and keeps passwords to itself", () => {
-  expect(readConfig({})).toEqual({ smtpUrl: null, from: "Bodega <orders@bodega.test>" });
-  expect(readConfig({ SMTP_URL: "smtps://u:p@mail.test:465", MAIL_FROM: "shop@mail.test" })).toEqual({
+  const ports = { mailPort: 8025, smtpPort: 1025, mailHost: "127.0.0.1", catcher: true };
+  expect(readConfig({})).toEqual({ smtpUrl: null, from: "Bodega <orders@bodega.test>", ...ports });
+  expect(readConfig({ SMTP_URL: "smtps://u:p@mail.test:465", MAIL_FROM: "shop@mail.test", MAIL_PORT: "0" })).toEqual({
     smtpUrl: "smtps://u:p@mail.test:465",
     from: "shop@mail.test",
+    mailPort: 0,
+    smtpPort: 1025,
+    mailHost: "127.0.0.1",
+    catcher: true,
   });
+  expect(readConfig({ SMTP_URL: "smtp://mail.test", HOST: "0.0.0.0" })).toMatchObject({ catcher: false });
   expect(() => readConfig({ SMTP_URL: "http://u:secret@mail.test" })).toThrow(/^SMTP_URL (?!.*secret)/);
   expect(() => readConfig({ MAIL_FROM: "Bodega" })).toThrow("MAIL_FROM");
 });

@@ -3,8 +3,9 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { OrderLine } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { CancelReason } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import type { Money } from "../../packages/api/gen/bodega/type/v1/money_pb.ts";
+import { moneyText } from "../../packages/api/money.ts";
 import { invalidField } from "../../packages/service/errors.ts";
-import { oneLine } from "./mime.ts";
+import { oneLine } from "./transport/mime.ts";
 
 /** What a mail says. */
 export interface Letter {
@@ -39,6 +40,33 @@ export function passwordReset(name: string, code: string, expiresAt: Timestamp |
     paragraphs: ["Enter this code to choose a new password:"],
     code,
     closing: `It is valid until ${minute(expiresAt, "expires_at")}. If you did not ask for it, your password stays as it is.`,
+  });
+}
+
+export function addressTaken(name: string): Letter {
+  return letter({
+    subject: "You have an account already",
+    name,
+    paragraphs: [
+      "Somebody has just tried to open an account with your mail address. You have one already, and nothing has changed.",
+      "If it was you: log in as usual, or have your password reset if you no longer know it. If it was not, you need do nothing.",
+    ],
+  });
+}
+
+/** The owner shall hear of what somebody else may have done. */
+export function accountNotice(
+  name: string,
+  { subject, what }: { subject: string; what: string },
+  network: string,
+  at: Timestamp | undefined,
+): Letter {
+  return letter({
+    subject,
+    name,
+    paragraphs: [what],
+    rows: [["When", minute(at, "at")], ...(network ? [["From", network] satisfies [string, string]] : [])],
+    closing: "If it was not you, have your password reset, and tell the shop.",
   });
 }
 
@@ -133,6 +161,7 @@ const CANCELLED_BECAUSE: Record<CancelReason, string> = {
   [CancelReason.EXPIRED]: "It was not paid in time.",
   [CancelReason.CUSTOMER]: "You cancelled it.",
   [CancelReason.ADMIN]: "We had to cancel it.",
+  [CancelReason.REFUNDED]: "Your money was given back.",
 };
 
 export function orderCancelled(
@@ -169,29 +198,11 @@ export function refund(name: string, orderId: string, amount: Money | undefined,
   });
 }
 
-/** Exact, from minor units and the currency's number of digits: EUR 4.50. ASCII, so that it can be read in the raw mail. */
+/** EUR 4.50: ASCII, so that it can be read in the raw mail. */
 export function money(amount: Money | undefined, field: string): string {
   if (!amount || !/^[A-Z]{3}$/.test(amount.currencyCode))
     throw invalidField(field, `is not an amount with a currency: ${amount?.currencyCode ?? "missing"}`);
-  const { format, digits } = formatOf(amount.currencyCode);
-  const sign = amount.minorUnits < 0n ? "-" : "";
-  const units = (amount.minorUnits < 0n ? -amount.minorUnits : amount.minorUnits).toString().padStart(digits + 1, "0");
-  const whole = units.slice(0, units.length - digits);
-  const decimal = digits === 0 ? `${sign}${whole}` : `${sign}${whole}.${units.slice(-digits)}`;
-  // A decimal numeral by construction: formatted as text, it keeps every digit.
-  return format.format(decimal as `${number}`).replaceAll("\u00a0", " ");
-}
-
-/** Making a format costs far more than using it; there are as many as currencies. */
-const formats = new Map<string, { format: Intl.NumberFormat; digits: number }>();
-
-function formatOf(currency: string) {
-  const known = formats.get(currency);
-  if (known) return known;
-  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
-  const made = { format, digits: format.resolvedOptions().maximumFractionDigits ?? 0 };
-  formats.set(currency, made);
-  return made;
+  return moneyText(amount, "code");
 }
 
 function inPoints(points: bigint): string {

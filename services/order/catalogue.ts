@@ -1,12 +1,18 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { ProductArchived, ProductCreated, ProductUpdated } from "../../packages/api/facts.ts";
+import type {
+  MenuChanged,
+  ProductArchived,
+  ProductCreated,
+  ProductUnarchived,
+  ProductUpdated,
+} from "../../packages/api/gen/bodega/product/v1/events_pb.ts";
 import { ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
-import type { Body } from "../../packages/api/messages.ts";
 import { gather, gatherPer } from "../../packages/database/gather.ts";
-import type { App, Tx } from "../../packages/service/app.ts";
+import type { App } from "../../packages/service/app.ts";
 import { notFound } from "../../packages/service/errors.ts";
+import type { Message } from "../../packages/service/service.ts";
+import { archiveProduct, findCatalogue, putMenu, putProduct } from "./catalogue-store.ts";
 import type { CatalogueEntry } from "./order.ts";
-import { archiveProduct, findCatalogue, putProduct } from "./store.ts";
 
 const FRESH_MS = 500;
 const CACHED_PRODUCTS_MAX = 10_000;
@@ -72,39 +78,38 @@ async function askOwner(app: App, productId: string): Promise<CatalogueEntry | n
     });
   const product = reply?.product;
   if (!product?.price) return null;
-  const { name, prepared, archived } = product;
-  const entry = {
-    productId,
-    name,
-    currencyCode: product.price.currencyCode,
-    priceMinorUnits: product.price.minorUnits,
-    prepared,
-    archived,
-  };
-  await app.transact((tx) => putProduct(tx, entry, product.version));
-  return entry;
+  const { name, prepared, archived, collections, version } = product;
+  const { currencyCode, minorUnits: priceMinorUnits } = product.price;
+  await app.transact((tx) =>
+    putProduct(tx, { productId, name, currencyCode, priceMinorUnits, prepared, archived, collections, version }),
+  );
+  const [entry] = await findCatalogue(app.sql, [productId]);
+  return entry ?? null;
 }
 
 export async function onProductChanged(
   app: App,
-  tx: Tx,
-  body: Body<typeof ProductCreated> | Body<typeof ProductUpdated>,
+  { body, tx }: Message<ProductCreated | ProductUpdated | ProductUnarchived>,
 ): Promise<void> {
-  const { productId, name, price, prepared, version } = body;
+  const { productId, name, price, prepared, collections, version } = body;
   if (!price) throw new Error(`product ${productId} version ${version} has no price`);
-  await putProduct(
-    tx,
-    { productId, name, currencyCode: price.currencyCode, priceMinorUnits: price.minorUnits, prepared, archived: false },
-    version,
-  );
+  const { currencyCode, minorUnits: priceMinorUnits } = price;
+  const known = { productId, name, currencyCode, priceMinorUnits, prepared, archived: false, collections, version };
+  await putProduct(tx, known);
   caches.get(app)?.delete(productId);
 }
 
-export async function onProductArchived(
-  app: App,
-  tx: Tx,
-  { productId, version }: Body<typeof ProductArchived>,
-): Promise<void> {
+export async function onProductArchived(app: App, { body, tx }: Message<ProductArchived>): Promise<void> {
+  const { productId, version } = body;
   if (!(await archiveProduct(tx, productId, version))) throw notFound("product", productId);
   caches.get(app)?.delete(productId);
+}
+
+export async function onMenuChanged(app: App, { body, tx }: Message<MenuChanged>): Promise<void> {
+  const { collection, title, timeZone, removed, version } = body;
+  const windows = body.windows.map(({ days, opens, closes, fromDate, untilDate }) => {
+    return { days, opens, closes, fromDate, untilDate };
+  });
+  await putMenu(tx, { collection, title, timeZone, windows, removed, version });
+  caches.get(app)?.clear();
 }

@@ -1,9 +1,9 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { PaymentDeadline as Deadline } from "../../packages/api/gen/bodega/order/v1/events_pb.ts";
 import { PaymentDeadline, SendPaymentReminder } from "../../packages/api/jobs.ts";
-import type { Body } from "../../packages/api/messages.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
 import { notFound } from "../../packages/service/errors.ts";
-import { inContextOf } from "../../packages/telemetry/context.ts";
+import type { Message } from "../../packages/service/service.ts";
 import { cancelMany, complete } from "./move-order.ts";
 import { DEADLINES_MS, deadlineAt, EXPIRY_STEP, money, needsKitchen, type Order } from "./order.ts";
 import { lockOrders } from "./store.ts";
@@ -11,20 +11,20 @@ import { lockOrders } from "./store.ts";
 const TIMER = { cause: "order.payment-deadline", actor: "timer" };
 
 /** The one timer of each order: reminds, arms itself for the next step, and at the end cancels what is unpaid and completes what needs no kitchen. */
-export async function checkDeadlines(app: App, tx: Tx, bodies: Body<typeof PaymentDeadline>[]): Promise<void> {
+export async function checkDeadlines(app: App, tx: Tx, messages: Message<Deadline>[]): Promise<void> {
   const orders = await lockOrders(
     tx.sql,
-    bodies.map((body) => body.orderId),
+    messages.map(({ body }) => body.orderId),
   );
-  const expired: { order: Order; body: object }[] = [];
-  for (const body of bodies) {
+  const expired: { order: Order; tx: Tx }[] = [];
+  for (const { body, tx: own } of messages) {
     const order = orders.get(body.orderId);
     if (!order) throw notFound("order", body.orderId);
     const step = stepNow(order, app.clock.now(), body.step);
-    if (step === EXPIRY_STEP && order.status === "PENDING") expired.push({ order, body });
-    else await inContextOf(body, () => checkOne(app, tx, order, step));
+    if (step === EXPIRY_STEP && order.status === "PENDING") expired.push({ order, tx: own });
+    else await checkOne(app, own, order, step);
   }
-  if (expired.length > 0) await cancelMany(app, tx, expired, "EXPIRED", TIMER);
+  if (expired.length > 0) await cancelMany(app, tx, expired, { reason: "EXPIRED" }, TIMER);
 }
 
 async function checkOne(app: App, tx: Tx, order: Order, step: number) {

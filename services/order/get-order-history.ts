@@ -7,7 +7,7 @@ import { listHistory } from "./store.ts";
 
 export async function getOrderHistory(app: App, caller: Caller, { orderId }: GetOrderHistoryRequest) {
   await requireOrder(app, caller, orderId);
-  const rows = await listHistory(app.sql, orderId);
+  const rows = await listHistory(app.at(orderId).sql, orderId);
   return {
     entries: rows.map(({ from_status, to_status, cause, actor, trace_id, at }) => ({
       from: from_status ? OrderStatus[from_status] : OrderStatus.UNSPECIFIED,

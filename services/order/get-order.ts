@@ -1,7 +1,6 @@
-import { Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import type { GetOrderRequest } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import type { App } from "../../packages/service/app.ts";
-import type { Caller } from "../../packages/service/caller.ts";
+import { type Caller, ownerOf } from "../../packages/service/caller.ts";
 import { notFound } from "../../packages/service/errors.ts";
 import { type Order, orderMessage } from "./order.ts";
 import { findOrder } from "./store.ts";
@@ -12,12 +11,7 @@ export async function getOrder(app: App, caller: Caller, { orderId }: GetOrderRe
 
 /** An order the caller may see; another's is as good as none. */
 export async function requireOrder(app: App, caller: Caller, orderId: string): Promise<Order> {
-  const order = await findOrder(app.sql, orderId, ownerOf(caller));
+  const order = await findOrder(app.at(orderId).sql, orderId, ownerOf(caller));
   if (!order) throw notFound("order", orderId);
   return order;
-}
-
-/** Whose orders the caller sees: null is everybody's. */
-export function ownerOf(caller: Caller): string | null {
-  return caller.admin || caller.roles.includes(Role.SERVICE) ? null : caller.userId;
 }

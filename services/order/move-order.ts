@@ -1,9 +1,8 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { OrderCancelled, OrderCompleted, OrderPaid } from "../../packages/api/facts.ts";
 import { CancelReason } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
-import { RefundCancelledOrder } from "../../packages/api/jobs.ts";
+import { RefundRemainder } from "../../packages/api/jobs.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
-import { inContextOf } from "../../packages/telemetry/context.ts";
 import { illegalMove, lineMessages, MOVES, money, type Order, type Reason, type Status } from "./order.ts";
 import { insertMove, updateOrders } from "./store.ts";
 
@@ -14,16 +13,17 @@ export interface Cause {
 
 // The only code that changes an order's status. Callers hold the order's lock. Each move bumps the version, appends to the history and tells a fact.
 
-/** With money or with points, all of it. */
+/** With money or with points, all of it; or with nothing, what costs nothing. */
 export async function pay(
   app: App,
   tx: Tx,
   order: Order,
-  by: { paymentId: string } | { holdId: string; points: bigint },
+  by: { paymentId: string } | { holdId: string; points: bigint } | { free: true },
   why: Cause,
 ): Promise<Order> {
   const now = app.clock.now();
-  const paid = await move(app, tx, order, { status: "PAID", paidAt: now, ...by }, why);
+  const means = "free" in by ? {} : by;
+  const paid = await move(app, tx, order, { status: "PAID", paidAt: now, ...means }, why);
   tx.emit(OrderPaid, { ...facts(paid), lines: lineMessages(paid), paidAt: timestampFromDate(now) });
   return paid;
 }
@@ -31,23 +31,30 @@ export async function pay(
 export async function complete(app: App, tx: Tx, order: Order, why: Cause): Promise<Order> {
   const now = app.clock.now();
   const completed = await move(app, tx, order, { status: "COMPLETED", completedAt: now }, why);
-  tx.emit(OrderCompleted, { ...facts(completed), completedAt: timestampFromDate(now) });
+  const paymentId = completed.paymentId ?? "";
+  tx.emit(OrderCompleted, { ...facts(completed), paymentId, completedAt: timestampFromDate(now) });
   return completed;
 }
 
+export interface Cancellation {
+  reason: Reason;
+  /** What was sold does not come back for sale. */
+  withoutRestock?: boolean;
+}
+
 /** Cancels; what was paid is given back: money by a job, points by the fact that names their hold. */
-export async function cancel(app: App, tx: Tx, order: Order, reason: Reason, why: Cause): Promise<Order> {
-  const [cancelled] = await cancelMany(app, tx, [{ order, body: order }], reason, why);
+export async function cancel(app: App, tx: Tx, order: Order, how: Cancellation, why: Cause): Promise<Order> {
+  const [cancelled] = await cancelMany(app, tx, [{ order, tx }], how, why);
   if (!cancelled) throw new Error(`cancelling order ${order.orderId} gave no order`);
   return cancelled;
 }
 
-/** Cancels a set in one statement: an expiry storm costs no more than its rows. `body` is the message that asked for it. */
+/** Cancels a set in one statement: an expiry storm costs no more than its rows. Each with the transaction of the message that asked for it. */
 export async function cancelMany(
   app: App,
   tx: Tx,
-  asked: { order: Order; body: object }[],
-  reason: Reason,
+  asked: { order: Order; tx: Tx }[],
+  { reason, withoutRestock = false }: Cancellation,
   why: Cause,
 ): Promise<Order[]> {
   const now = app.clock.now();
@@ -56,19 +63,18 @@ export async function cancelMany(
     return moved(order, { status: "CANCELLED", cancelledAt: now, cancelReason: reason, reservation });
   });
   await updateOrders(tx.sql, cancelled);
-  asked.forEach(({ order, body }, index) => {
-    inContextOf(body, () => {
-      const after = cancelled[index] ?? order;
-      tell(app, tx, order, after, why);
-      tx.emit(OrderCancelled, {
-        ...facts(after),
-        reason: CancelReason[reason],
-        wasPaid: order.status === "PAID",
-        cancelledAt: timestampFromDate(now),
-      });
-      const { orderId, paymentId } = order;
-      if (paymentId) tx.enqueue(RefundCancelledOrder, { paymentId, orderId, reason: "the order was cancelled" });
+  asked.forEach(({ order, tx: own }, index) => {
+    const after = cancelled[index] ?? order;
+    tell(app, own, order, after, why);
+    own.emit(OrderCancelled, {
+      ...facts(after),
+      reason: CancelReason[reason],
+      wasPaid: order.status === "PAID",
+      withoutRestock,
+      cancelledAt: timestampFromDate(now),
     });
+    const { orderId, paymentId } = order;
+    if (paymentId) own.enqueue(RefundRemainder, { paymentId, orderId, reason: "the order was cancelled" });
   });
   return cancelled;
 }
@@ -95,7 +101,7 @@ function tell(app: App, tx: Tx, before: Order, after: Order, { cause, actor }: C
   insertMove(tx, after, { from: before.status, to: after.status, cause, actor }, app.clock.now());
   tx.changed(after.orderId);
   app.metrics.moves.inc({ aggregate: "order", to: after.status });
-  app.log.info("order.moved", { order_id: after.orderId, from: before.status, to: after.status, cause });
+  app.log.in(tx.context).info("order.moved", { order_id: after.orderId, from: before.status, to: after.status, cause });
 }
 
 function facts(order: Order) {

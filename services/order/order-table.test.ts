@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { ConnectError } from "@connectrpc/connect";
-import { bucketOf, bucketOfCustomer, slotOf, slotOfCustomer } from "../../packages/database/ids.ts";
-import { drivenClock } from "../../packages/service/clock.ts";
-import { systemRandom } from "../../packages/service/random.ts";
+import { drivenClock } from "../../packages/time/clock.ts";
+import { bucketOf, bucketOfCustomer, slotOf, slotOfCustomer } from "../../packages/time/ids.ts";
+import { systemRandom } from "../../packages/time/random.ts";
 import { type CatalogueEntry, DEADLINES_MS, deadlineAt, MOVES, newOrder, priceLines, type Status } from "./order.ts";
 
 const clock = drivenClock(new Date("2026-01-05T08:00:00Z"));
@@ -32,7 +32,7 @@ describe("pricing", () => {
   const catalogue = new Map([burger, mug, old].map((each) => [each.productId, each]));
   const refusal = (lines: { productId: string; quantity: number }[]) => {
     try {
-      priceLines(catalogue, lines);
+      priceLines(catalogue, lines, clock.now());
     } catch (error) {
       return ConnectError.from(error).rawMessage;
     }
@@ -40,10 +40,14 @@ describe("pricing", () => {
   };
 
   test("lines of one product are merged, and the price is the catalogue's", () => {
-    const { lines } = priceLines(catalogue, [
-      { productId: "burger", quantity: 2 },
-      { productId: "burger", quantity: 3 },
-    ]);
+    const { lines } = priceLines(
+      catalogue,
+      [
+        { productId: "burger", quantity: 2 },
+        { productId: "burger", quantity: 3 },
+      ],
+      clock.now(),
+    );
     expect(lines).toEqual([
       { productId: "burger", name: "burger", quantity: 5, unitPriceMinorUnits: 450n, prepared: true },
     ]);
@@ -92,5 +96,14 @@ describe("ids and deadlines", () => {
 });
 
 function entry(productId: string, priceMinorUnits: bigint, more: Partial<CatalogueEntry> = {}): CatalogueEntry {
-  return { productId, name: productId, currencyCode: "EUR", priceMinorUnits, prepared: true, archived: false, ...more };
+  return {
+    productId,
+    name: productId,
+    currencyCode: "EUR",
+    priceMinorUnits,
+    prepared: true,
+    archived: false,
+    menus: [],
+    ...more,
+  };
 }

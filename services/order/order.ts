@@ -2,15 +2,16 @@ import { type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { CancelReason, OrderStatus, Reservation } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { invalidField, refused } from "../../packages/service/errors.ts";
+import { hoursText, type SaleHours, saleAt } from "../../packages/service/sale-hours.ts";
 
 export type Status = "PENDING" | "PAID" | "COMPLETED" | "CANCELLED";
 export type Held = "AWAITING" | "RESERVED" | "REJECTED" | "RELEASED" | "COMMITTED";
-export type Reason = "OUT_OF_STOCK" | "EXPIRED" | "CUSTOMER" | "ADMIN";
+export type Reason = "OUT_OF_STOCK" | "EXPIRED" | "CUSTOMER" | "ADMIN" | "REFUNDED";
 
 const HOUR_MS = 3_600_000;
 /** When an unpaid order is reminded, after it was placed; the last one is its end. */
 export const DEADLINES_MS = [4 * HOUR_MS, 12 * HOUR_MS, 22 * HOUR_MS, 24 * HOUR_MS] as const;
-export const EXPIRY_STEP = DEADLINES_MS.length - 1;
+export const EXPIRY_STEP = 3;
 const EXPIRY_MS = 24 * HOUR_MS;
 /** A reservation takes about this long. */
 const RESERVATION_MS = 200;
@@ -48,6 +49,8 @@ export interface Order {
   /** The hold on points that paid it, and how many they were. */
   holdId: string | null;
   points: bigint | null;
+  /** What of its payment was given back. */
+  refundedMinorUnits: bigint;
   cancelledAt: Date | null;
   cancelReason: Reason | null;
   completedAt: Date | null;
@@ -61,12 +64,15 @@ export interface CatalogueEntry {
   priceMinorUnits: bigint;
   prepared: boolean;
   archived: boolean;
+  /** It is sold while one of them is open; at any time, where there are none. */
+  menus: SaleHours[];
 }
 
 /** Lines as the customer asked for them, merged per product and priced from the catalogue. Refuses what cannot be sold, by field. */
 export function priceLines(
   catalogue: Map<string, CatalogueEntry>,
   asked: { productId: string; quantity: number }[],
+  now: Date,
 ): { lines: Line[]; currencyCode: string } {
   const merged = new Map<string, Line>();
   let currencyCode = "";
@@ -74,6 +80,7 @@ export function priceLines(
     const entry = catalogue.get(productId);
     if (!entry || entry.archived)
       throw invalidField(`lines[${index}].product_id`, `product ${productId} is not for sale`);
+    refuseOutOfHours(entry, `lines[${index}].product_id`, now);
     if (currencyCode && entry.currencyCode !== currencyCode) {
       throw invalidField(
         `lines[${index}].product_id`,
@@ -94,6 +101,18 @@ export function priceLines(
     });
   });
   return { lines: [...merged.values()], currencyCode };
+}
+
+function refuseOutOfHours({ productId, name, menus }: CatalogueEntry, field: string, now: Date): void {
+  const sale = saleAt(menus, now);
+  if (sale.onSale) return;
+  const hours = menus.map((menu) => `${menu.title} ${hoursText(menu)}`).join(", or ");
+  const next = sale.at ? `next from ${sale.at.toISOString()}` : "and never again";
+  throw refused(
+    Code.FailedPrecondition,
+    "NOT_ON_SALE",
+    `${field}: product ${productId}, ${name}, is not on sale now: expected an order within ${hours}, ${next}`,
+  );
 }
 
 export function newOrder(
@@ -119,6 +138,7 @@ export function newOrder(
     paymentId: null,
     holdId: null,
     points: null,
+    refundedMinorUnits: 0n,
     cancelledAt: null,
     cancelReason: null,
     completedAt: null,
@@ -130,6 +150,27 @@ export function deadlineAt(createdAt: Date, step: number): Date {
   const ms = DEADLINES_MS[step];
   if (ms === undefined) throw new Error(`an order has ${DEADLINES_MS.length} deadlines, no step ${step}`);
   return new Date(createdAt.getTime() + ms);
+}
+
+/** What an unpaid order keeps from others. */
+export function unitsOf({ lines }: Pick<Order, "lines">): number {
+  return lines.reduce((sum, line) => sum + line.quantity, 0);
+}
+
+/** Nothing of what was paid is kept. A free order was never paid. */
+export function isRefunded({ refundedMinorUnits, totalMinorUnits }: Order): boolean {
+  return totalMinorUnits > 0n && refundedMinorUnits >= totalMinorUnits;
+}
+
+/** The customer has seen another sum than the one to pay. */
+export function refuseOtherTotal(order: Order, expected: { currencyCode: string; minorUnits: bigint }): void {
+  const { currencyCode, totalMinorUnits } = order;
+  if (expected.currencyCode === currencyCode && expected.minorUnits === totalMinorUnits) return;
+  throw refused(
+    Code.FailedPrecondition,
+    "PRICES_CHANGED",
+    `the total is ${totalMinorUnits} ${currencyCode} minor units now, not ${expected.minorUnits} ${expected.currencyCode}`,
+  );
 }
 
 export function needsKitchen({ lines }: Pick<Order, "lines">): boolean {
@@ -174,6 +215,7 @@ export function orderMessage(order: Order) {
     cancelReason: order.cancelReason ? CancelReason[order.cancelReason] : CancelReason.UNSPECIFIED,
     version: order.version,
     paidPoints: order.points ?? 0n,
+    ...(order.refundedMinorUnits > 0n && { refunded: money(order, order.refundedMinorUnits) }),
   };
 }
 

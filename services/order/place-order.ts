@@ -4,19 +4,18 @@ import { PaymentDeadline } from "../../packages/api/jobs.ts";
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { catalogue } from "./catalogue.ts";
-import { deadlineAt, needsKitchen, newOrder, orderMessage, priceLines } from "./order.ts";
+import { deadlineAt, needsKitchen, newOrder, orderMessage, priceLines, refuseOtherTotal } from "./order.ts";
 import { insertMove, insertOrder } from "./store.ts";
 
 export async function placeOrder(app: App, caller: Caller, req: PlaceOrderRequest) {
-  // Ids are compared as PostgreSQL writes them.
-  const asked = req.lines.map(({ productId, quantity }) => ({ productId: productId.toLowerCase(), quantity }));
   const products = await catalogue(
     app,
-    asked.map((line) => line.productId),
+    req.lines.map(({ productId }) => productId),
   );
-  return app.once(caller, PlaceOrderResponseSchema, req, (tx) => {
+  return app.recordOnce(caller, PlaceOrderResponseSchema, req, (tx) => {
     const now = app.clock.now();
-    const order = newOrder(app.random.idFor(caller.userId), caller.userId, priceLines(products, asked), now);
+    const order = newOrder(app.random.idFor(caller.userId), caller.userId, priceLines(products, req.lines, now), now);
+    if (req.expectedTotal) refuseOtherTotal(order, req.expectedTotal);
     const message = orderMessage(order);
     insertOrder(tx, order, needsKitchen(order));
     insertMove(tx, order, { from: null, to: "PENDING", cause: "PlaceOrder", actor: caller.userId }, now);

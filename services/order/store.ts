@@ -1,10 +1,9 @@
 import type { Sql } from "../../packages/database/database.ts";
-import { bucketOf, bucketOfCustomer } from "../../packages/database/ids.ts";
-import type { Recording, Tx } from "../../packages/service/app.ts";
-import { currentContext } from "../../packages/telemetry/context.ts";
-import type { CatalogueEntry, Held, Line, Order, Reason, Status } from "./order.ts";
+import type { Recording } from "../../packages/service/app.ts";
+import { bucketOf, bucketOfCustomer, uuidV7Floor } from "../../packages/time/ids.ts";
+import { type Held, type Line, type Order, type Reason, type Status, unitsOf } from "./order.ts";
 
-// Every SQL statement of this service. Each statement on an order names its bucket.
+// Every SQL statement about orders; those about the catalogue are in catalogue-store.ts. Each statement on an order names its bucket.
 
 export function insertOrder(tx: Recording, order: Order, needsKitchen: boolean): void {
   const bucket = bucketOf(order.orderId);
@@ -17,6 +16,7 @@ export function insertOrder(tx: Recording, order: Order, needsKitchen: boolean):
     currency_code: order.currencyCode,
     total_minor_units: order.totalMinorUnits,
     needs_kitchen: needsKitchen,
+    units: unitsOf(order),
     created_at: order.createdAt,
     expires_at: order.expiresAt,
     version: order.version,
@@ -58,7 +58,7 @@ export function insertMove(
     to_status: to,
     cause,
     actor,
-    trace_id: currentContext()?.traceId ?? "",
+    trace_id: tx.context.traceId,
     at,
   });
 }
@@ -76,6 +76,7 @@ interface OrderRow {
   payment_id: string | null;
   hold_id: string | null;
   points: bigint | null;
+  refunded_minor_units: bigint;
   cancelled_at: Date | null;
   cancel_reason: Reason | null;
   completed_at: Date | null;
@@ -138,6 +139,7 @@ export async function updateOrders(sql: Sql, orders: Order[]): Promise<void> {
     payment_id: order.paymentId,
     hold_id: order.holdId,
     points: order.points?.toString() ?? null,
+    refunded_minor_units: order.refundedMinorUnits.toString(),
     cancelled_at: order.cancelledAt,
     cancel_reason: order.cancelReason,
     completed_at: order.completedAt,
@@ -145,25 +147,26 @@ export async function updateOrders(sql: Sql, orders: Order[]): Promise<void> {
   }));
   const updated = await sql`
     update orders o set status = n.status, reservation = n.reservation, paid_at = n.paid_at, payment_id = n.payment_id,
-      hold_id = n.hold_id, points = n.points, cancelled_at = n.cancelled_at, cancel_reason = n.cancel_reason, completed_at = n.completed_at, version = n.version
+      hold_id = n.hold_id, points = n.points, refunded_minor_units = n.refunded_minor_units,
+      cancelled_at = n.cancelled_at, cancel_reason = n.cancel_reason, completed_at = n.completed_at, version = n.version
     from json_populate_recordset(null::orders, ${JSON.stringify(rows)}::text::json) n
     where o.bucket = n.bucket and o.order_id = n.order_id and o.version = n.version - 1`;
   if (updated.count !== orders.length)
     throw new Error(`updated ${updated.count} of ${orders.length} orders: one changed under its lock`);
 }
 
-/** Writes down what stock holds for orders, and gives back which of them there are. Locks like `lockOrders`. */
-export async function setReservation(sql: Sql, orderIds: string[], reservation: Held): Promise<Set<string>> {
-  const rows = await sql<{ order_id: string }[]>`
+/** Writes down what stock holds for orders, and gives back which of them there are, with their totals. Locks like `lockOrders`. */
+export async function setReservation(sql: Sql, orderIds: string[], reservation: Held): Promise<Map<string, bigint>> {
+  const rows = await sql<{ order_id: string; total_minor_units: bigint }[]>`
     with locked as (
-      select bucket, order_id, reservation from orders
+      select bucket, order_id, reservation, total_minor_units from orders
       where (bucket, order_id) in (select bucket, order_id from unnest(${orderIds.map(bucketOf)}::smallint[], ${orderIds}::uuid[]) as k(bucket, order_id))
       order by order_id for update
     ), changed as (
       update orders o set reservation = ${reservation}, version = o.version + 1 from locked l
       where o.bucket = l.bucket and o.order_id = l.order_id and l.reservation <> ${reservation}
-    ) select order_id from locked`;
-  return new Set(rows.map((row) => row.order_id));
+    ) select order_id, total_minor_units from locked`;
+  return new Map(rows.map((row) => [row.order_id, row.total_minor_units]));
 }
 
 export type Decided = "COMMIT" | "ABORT";
@@ -205,43 +208,25 @@ export function listHistory(sql: Sql, orderId: string): Promise<HistoryRow[]> {
     where bucket = ${bucketOf(orderId)} and order_id = ${orderId} order by version`;
 }
 
-export async function findCatalogue(sql: Sql, productIds: string[]): Promise<CatalogueEntry[]> {
-  const rows = await sql<CatalogueRow[]>`select * from catalogue where product_id = any(${productIds})`;
-  return rows.map((row) => ({
-    productId: row.product_id,
-    name: row.name,
-    currencyCode: row.currency_code,
-    priceMinorUnits: row.price_minor_units,
-    prepared: row.prepared,
-    archived: row.archived,
-  }));
+/** Orders placed before `placedBefore` that are not at their end, though nothing but their timer is to come, and that have no such timer. Oldest first. */
+export async function findForgotten(sql: Sql, timer: string, placedBefore: Date, rowsMax: number): Promise<string[]> {
+  const rows = await sql<{ order_id: string }[]>`
+    select order_id from orders o
+    where order_id < ${uuidV7Floor(placedBefore.getTime())}
+      and status in ('PENDING', 'PAID') and (status = 'PENDING' or not needs_kitchen)
+      and not exists (select from jobs j where j.type = ${timer} and j.bucket = o.bucket and j.key = o.order_id::text)
+    order by order_id limit ${rowsMax}`;
+  return rows.map((row) => row.order_id);
 }
 
-interface CatalogueRow {
-  product_id: string;
-  name: string;
-  currency_code: string;
-  price_minor_units: bigint;
-  prepared: boolean;
-  archived: boolean;
+export interface Limits {
+  unpaidOrdersMax: number | null;
+  unpaidUnitsMax: number | null;
 }
 
-/** Takes a product's newer version; an older one changes nothing. */
-export async function putProduct({ sql }: Pick<Tx, "sql">, entry: CatalogueEntry, version: bigint): Promise<void> {
-  await sql`
-    insert into catalogue (product_id, name, currency_code, price_minor_units, prepared, archived, version)
-    values (${entry.productId}, ${entry.name}, ${entry.currencyCode}, ${entry.priceMinorUnits}, ${entry.prepared}, ${entry.archived}, ${version})
-    on conflict (product_id) do update set name = excluded.name, currency_code = excluded.currency_code, price_minor_units = excluded.price_minor_units,
-      prepared = excluded.prepared, archived = excluded.archived, version = excluded.version
-    where catalogue.version < excluded.version`;
-}
-
-export async function archiveProduct({ sql }: Pick<Tx, "sql">, productId: string, version: bigint): Promise<boolean> {
-  const rows =
-    await sql`update catalogue set archived = true, version = ${version} where product_id = ${productId} and version < ${version} returning product_id`;
-  if (rows.length > 0) return true;
-  const [known] = await sql`select from catalogue where product_id = ${productId}`;
-  return known !== undefined;
+/** How much a customer may hold without paying; null is without limit. */
+export async function setLimits(sql: Sql, { unpaidOrdersMax, unpaidUnitsMax }: Limits): Promise<void> {
+  await sql`update order_limits set unpaid_orders_max = ${unpaidOrdersMax}, unpaid_units_max = ${unpaidUnitsMax}`;
 }
 
 function linesOf(sql: Sql) {
@@ -263,6 +248,7 @@ function orderFrom(row: OrderRow): Order {
     paymentId: row.payment_id,
     holdId: row.hold_id,
     points: row.points,
+    refundedMinorUnits: row.refunded_minor_units,
     cancelledAt: row.cancelled_at,
     cancelReason: row.cancel_reason,
     completedAt: row.completed_at,

@@ -1,6 +1,6 @@
 import type { ListPaymentsRequest } from "../../packages/api/gen/bodega/payment/v1/payment_pb.ts";
 import type { App } from "../../packages/service/app.ts";
-import type { Caller } from "../../packages/service/caller.ts";
+import { type Caller, ownerOf } from "../../packages/service/caller.ts";
 import { readPage } from "../../packages/service/paging.ts";
 import type { PaymentConfig } from "./config.ts";
 import { paymentMessage } from "./payment.ts";
@@ -12,7 +12,7 @@ export async function listPayments(app: App<PaymentConfig>, caller: Caller, req:
   const { page, nextPageToken } = await readPage(
     req,
     { orderId },
-    (before, rowsMax) => listPaymentRows(app.sql, caller, orderId, before, rowsMax),
+    (before, rowsMax) => listPaymentRows(app.sql, ownerOf(caller), orderId, before, rowsMax),
     (row) => row.payment_id,
   );
   return { payments: page.map(paymentMessage), nextPageToken };

@@ -4,21 +4,30 @@ import {
   RefundPaymentResponseSchema,
 } from "../../packages/api/gen/bodega/payment/v1/payment_pb.ts";
 import { RequestRefund } from "../../packages/api/jobs.ts";
-import { type App, reading, type Tx } from "../../packages/service/app.ts";
+import type { App, Tx } from "../../packages/service/app.ts";
+import { audit } from "../../packages/service/audit.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { invalidField, notFound, refused } from "../../packages/service/errors.ts";
 import type { PaymentConfig } from "./config.ts";
 import { leftOf, type Payment, paymentMessage } from "./payment.ts";
-import { insertRefund, lockPayment } from "./store.ts";
+import { insertRefund, lockPayment, sumUp } from "./store.ts";
 
 export async function refundPayment(app: App<PaymentConfig>, caller: Caller, req: RefundPaymentRequest) {
   const story = async (tx: Tx) => {
     const payment = await lockPayment(tx.sql, req.paymentId);
     if (!payment) throw notFound("payment", req.paymentId);
     const minorUnits = refundable(payment, req);
-    return { payment: paymentMessage(await promiseRefund(app, tx, payment, minorUnits, req.reason, caller.userId)) };
+    const promised = await promiseRefund(app, tx, payment, minorUnits, req.reason, caller.userId);
+    const { payment_id: subject, order_id: orderId, currency_code } = payment;
+    audit(app, tx, caller, {
+      subject,
+      orderId,
+      reason: req.reason,
+      detail: `${minorUnits} ${currency_code} minor units`,
+    });
+    return { payment: paymentMessage(promised) };
   };
-  return app.once(caller, RefundPaymentResponseSchema, req, reading(story));
+  return app.transactOnce(caller, RefundPaymentResponseSchema, req, story);
 }
 
 /** How much to give back; refuses what cannot be. */
@@ -52,21 +61,18 @@ export function refuseUncaptured({ payment_id, status }: Payment): void {
 export async function promiseRefund(
   app: App<PaymentConfig>,
   tx: Tx,
-  { payment_id: paymentId }: Payment,
+  payment: Payment,
   minorUnits: bigint,
   reason: string,
   requestedBy: string,
 ): Promise<Payment> {
+  const { payment_id: paymentId } = payment;
+  const left = leftOf(payment);
+  if (minorUnits > left) throw new Error(`payment ${paymentId} has ${left} left, not ${minorUnits}`);
   const refundId = app.random.idBeside(paymentId);
-  const promised = await insertRefund(tx.sql, {
-    refundId,
-    paymentId,
-    minorUnits,
-    reason,
-    requestedBy,
-    requestedAt: app.clock.now(),
-  });
-  if (!promised) throw new Error(`payment ${paymentId} was locked, and yet is not CAPTURED any more`);
+  const requestedAt = app.clock.now();
+  const asked = { origin: "ASKED", status: "REQUESTED", reference: null } as const;
+  await insertRefund(tx.sql, { refundId, paymentId, minorUnits, reason, requestedBy, requestedAt, ...asked });
   tx.enqueue(RequestRefund, { refundId, paymentId });
-  return promised;
+  return sumUp(tx.sql, paymentId, requestedAt);
 }

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OpsService } from "../../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import { PaymentService, PaymentStatus } from "../../packages/api/gen/bodega/payment/v1/payment_pb.ts";
-import { RefundCancelledOrder, RequestRefund } from "../../packages/api/jobs.ts";
+import { RefundRemainder, RequestRefund } from "../../packages/api/jobs.ts";
 import { reasonOf } from "../../packages/service/errors.ts";
-import { ask } from "../../tests/messages.ts";
-import { type PaymentSystem, startPaymentSystem, TOTAL } from "../../tests/payment-system.ts";
-import type { PaymentProvider } from "./provider.ts";
+import { ask } from "../../tests/kit/messages.ts";
+import { type PaymentSystem, startPaymentSystem, TOTAL } from "../../tests/kit/services/payment.ts";
+import type { PaymentProvider } from "./provider/provider.ts";
 
+const HOUR_MS = 3_600_000;
 let system: PaymentSystem;
 beforeAll(async () => {
   system = await startPaymentSystem();
@@ -114,9 +115,9 @@ test("money for a cancelled order goes back once, however often and from whereve
   });
   const same = system.random.id();
   const job = { paymentId, orderId, reason: "the order was cancelled" };
-  await Promise.all([ask(system, RefundCancelledOrder, job, same), ask(system, RefundCancelledOrder, job)]);
-  await ask(system, RefundCancelledOrder, job, same);
-  await ask(system, RefundCancelledOrder, job);
+  await Promise.all([ask(system, RefundRemainder, job, same), ask(system, RefundRemainder, job)]);
+  await ask(system, RefundRemainder, job, same);
+  await ask(system, RefundRemainder, job);
   expect(await system.givenBack(paymentId)).toEqual([99n, 1_900n]);
   expect(await system.rowOf(paymentId)).toEqual({
     status: "REFUNDED",
@@ -136,7 +137,7 @@ test("a crash after the provider gave the money back and before that was recorde
       if (calls <= 3) throw new ConnectError("the answer was lost", Code.Unavailable);
     },
   }));
-  await ask(system, RefundCancelledOrder, { paymentId, orderId, reason: "the order was cancelled" });
+  await ask(system, RefundRemainder, { paymentId, orderId, reason: "the order was cancelled" });
   stepAside();
   expect(calls).toBe(4);
   expect(await system.givenBack(paymentId)).toEqual([1_999n]);
@@ -146,7 +147,7 @@ test("a crash after the provider gave the money back and before that was recorde
 
 test("a refund that was settled and is performed again changes nothing", async () => {
   const { paymentId, orderId } = await captured();
-  await ask(system, RefundCancelledOrder, { paymentId, orderId, reason: "the order was cancelled" });
+  await ask(system, RefundRemainder, { paymentId, orderId, reason: "the order was cancelled" });
   const [refund] = await system.payment.sql<
     { refund_id: string }[]
   >`select refund_id from refunds where payment_id = ${paymentId}`;
@@ -156,30 +157,94 @@ test("a refund that was settled and is performed again changes nothing", async (
   expect(refundsTold(paymentId)).toHaveLength(1);
 });
 
-test("a refund the provider keeps refusing is parked, still promised, and can be replayed", async () => {
+test("while the provider is away a refund waits, and goes back within a minute of its return, without hands", async () => {
   const { paymentId, orderId } = await captured();
+  const tries: number[] = [];
   const stepAside = between(() => ({
-    refund: () => Promise.reject(new ConnectError("come back later", Code.Unavailable)),
+    refund() {
+      tries.push(system.clock.now().getTime());
+      return Promise.reject(new ConnectError("the provider is away", Code.Unavailable));
+    },
   }));
-  await ask(system, RefundCancelledOrder, { paymentId, orderId, reason: "the order was cancelled" });
+  await ask(system, RefundRemainder, { paymentId, orderId, reason: "the order was cancelled" });
+  for (let hour = 0; hour < 23; hour++) await system.advance(HOUR_MS);
   stepAside();
-  expect(await system.rowOf(paymentId)).toEqual({
-    status: "CAPTURED",
-    refunded_minor_units: 0n,
-    refund_requested_minor_units: 1_999n,
-  });
-  const ops = system.as("admin", OpsService);
-  const parked = (await ops.listParked({})).parked.filter(({ key }) => key === paymentId);
-  expect(parked.map(({ type }) => type)).toEqual(["payment.request-refund"]);
-  await ops.replayParked({ service: "payment", parkedIds: parked.map(({ parkedId }) => parkedId) });
-  await system.advance(1);
+  expect(tries.length).toBeGreaterThan(23);
+  expect(await system.payment.sql`select 1 from parked where key = ${paymentId}`).toHaveLength(0);
+  expect((await system.rowOf(paymentId)).status).toBe("CAPTURED");
+  await system.advance(60_000);
   expect((await system.rowOf(paymentId)).status).toBe("REFUNDED");
   expect(await system.givenBack(paymentId)).toEqual([1_999n]);
 });
 
-test("a refund for a payment of another order is tried again, then parked", async () => {
+/** A refund that the provider refuses for good; gives back the ids of what was parked. */
+async function refused() {
+  const { paymentId, orderId } = await captured();
+  const stepAside = between(() => ({
+    refund: () => Promise.reject(new ConnectError("the card does not exist any more", Code.InvalidArgument)),
+  }));
+  await ask(system, RefundRemainder, { paymentId, orderId, reason: "the order was cancelled" });
+  stepAside();
+  const { parked } = await system.as("admin", OpsService).listParked({});
+  const parkedIds = parked.filter(({ key }) => key === paymentId).map(({ parkedId }) => parkedId);
+  expect(parkedIds).toHaveLength(1);
+  const replay = () => system.as("admin", OpsService).replayParked({ service: "payment", parkedIds });
+  return { paymentId, parkedIds, replay };
+}
+
+const refundsOf = async (paymentId: string) =>
+  (await system.payment.sql`select status, error from refunds where payment_id = ${paymentId} order by refund_id`).map(
+    (row) => [row["status"], row["error"]],
+  );
+
+test("a refund the provider refuses is FAILED, its money is shown as owed, and it can be replayed", async () => {
+  const { paymentId, replay } = await refused();
+  expect(await refundsOf(paymentId)).toEqual([["FAILED", expect.stringContaining("does not exist any more")]]);
+  expect((await admin().getPayment({ paymentId })).payment).toMatchObject({
+    status: PaymentStatus.CAPTURED,
+    refunded: eur(0n),
+    owed: TOTAL,
+  });
+  await replay();
+  await system.advance(1);
+  expect((await admin().getPayment({ paymentId })).payment).toMatchObject({
+    status: PaymentStatus.REFUNDED,
+    refunded: TOTAL,
+    owed: eur(0n),
+  });
+  expect(await refundsOf(paymentId)).toEqual([["DONE", ""]]);
+  expect(await system.givenBack(paymentId)).toEqual([1_999n]);
+});
+
+test("a refund that was given up and discarded leaves money that can be asked for again", async () => {
+  const { paymentId, parkedIds } = await refused();
+  await system.as("admin", OpsService).discardParked({ service: "payment", parkedIds, reason: "by hand" });
+  await admin().refundPayment({ requestId: `by-hand-${paymentId}`, paymentId, reason: "by hand" });
+  await system.settle();
+  expect((await admin().getPayment({ paymentId })).payment).toMatchObject({
+    status: PaymentStatus.REFUNDED,
+    owed: eur(0n),
+  });
+  expect(await system.givenBack(paymentId)).toEqual([1_999n]);
+});
+
+test("a failed refund that is replayed after its money went back otherwise gives nothing back twice", async () => {
+  const { paymentId, replay } = await refused();
+  await admin().refundPayment({ requestId: `otherwise-${paymentId}`, paymentId, reason: "by hand" });
+  await system.settle();
+  await replay();
+  await system.advance(1);
+  expect(await system.givenBack(paymentId)).toEqual([1_999n]);
+  const statuses = (await refundsOf(paymentId)).map(([status]) => status);
+  expect(statuses.toSorted()).toEqual(["DONE", "FAILED"]);
+  expect(await system.payment.sql`select 1 from parked where key = ${paymentId}`).toHaveLength(1);
+});
+
+test("a refund for a payment of another order is tried again for an hour, then parked", async () => {
   const { paymentId } = await captured();
-  await ask(system, RefundCancelledOrder, { paymentId, orderId: system.random.id(), reason: "mistaken" });
+  await ask(system, RefundRemainder, { paymentId, orderId: system.random.id(), reason: "mistaken" });
+  expect(await system.payment.sql`select 1 from parked where key = ${paymentId}`).toHaveLength(0);
+  await system.advance(HOUR_MS);
   expect(await system.payment.sql`select 1 from parked where key = ${paymentId}`).toHaveLength(1);
   expect(await system.givenBack(paymentId)).toEqual([]);
 });

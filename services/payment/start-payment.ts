@@ -8,12 +8,13 @@ import {
   ReservationSchema,
 } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import type { StartPaymentRequest } from "../../packages/api/gen/bodega/payment/v1/payment_pb.ts";
+import { CloseCheckout } from "../../packages/api/jobs.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { notFound, refused } from "../../packages/service/errors.ts";
 import type { PaymentConfig } from "./config.ts";
 import { amountOf, type Payment, paymentMessage } from "./payment.ts";
-import { insertPayment, paymentsOf, updateCheckout } from "./store.ts";
+import { abandonPayments, insertPayment, lockOrder, paymentsOf, updateCheckout } from "./store.ts";
 
 /** A reservation takes about this long. */
 const RESERVATION_MS = 200;
@@ -62,17 +63,23 @@ async function openPayment(
   { sql }: Tx,
   { orderId, customerId, total }: Order,
 ): Promise<Payment> {
+  const provider = app.config.provider(app).name;
+  // Whoever ends the order meets us at this row: no payment begins after the end.
+  const status = await lockOrder(sql, orderId);
+  if (status !== "PENDING") throw notPayable(orderId, `is ${status}`);
   const before = await paymentsOf(sql, orderId);
   const taken = before.find(({ status }) => status === "CAPTURED" || status === "REFUNDED");
   // The order will hear of it in a moment.
   if (taken) throw notPayable(orderId, `is paid by payment ${taken.payment_id}`);
+  const elsewhere = before.some((each) => each.status === "PENDING" && each.provider !== provider);
+  if (elsewhere) await abandonPayments(sql, [orderId]);
   if (!total) throw new Error(`order ${orderId} has no total`);
   const payment = await insertPayment(sql, {
     paymentId: app.random.idBeside(orderId),
     orderId,
     customerId,
     amount: total,
-    provider: app.config.provider(app).name,
+    provider,
     createdAt: app.clock.now(),
   });
   const open = payment ?? (await paymentsOf(sql, orderId)).find(({ status }) => status === "PENDING");
@@ -90,7 +97,13 @@ async function openPayment(
 async function openCheckout(app: App<PaymentConfig>, payment: Payment): Promise<Payment> {
   const { payment_id: paymentId, order_id: orderId } = payment;
   const checkout = await app.config.provider(app).createCheckout({ paymentId, orderId, amount: amountOf(payment) });
-  const updated = await updateCheckout(app.sql, paymentId, checkout.providerReference, checkout.checkoutUrl);
-  if (!updated) throw new Error(`payment ${paymentId} is gone`);
+  const updated = await app.transact(async (tx) => {
+    const row = await updateCheckout(tx.sql, paymentId, checkout.providerReference, checkout.checkoutUrl);
+    if (!row) throw new Error(`payment ${paymentId} is gone`);
+    // The order ended while the provider opened the page.
+    if (row.status === "ABANDONED") tx.enqueue(CloseCheckout, { paymentId });
+    return row;
+  });
+  if (updated.status === "ABANDONED") throw notPayable(orderId, "ended just now");
   return updated;
 }

@@ -1,41 +1,41 @@
 import type { Sql } from "../../packages/database/database.ts";
-import { isUuid } from "../../packages/database/ids.ts";
-import type { Payment, Status } from "./payment.ts";
-import type { Amount, ProviderEvent } from "./provider.ts";
+import { storable } from "../../packages/database/storable.ts";
+import type { OrderStatus, Payment, RefundStatus, Status } from "./payment.ts";
+import type { Amount, ProviderEvent } from "./provider/provider.ts";
 
-/** Whose payments a reader may see. */
-export interface Reader {
-  userId: string;
-  admin: boolean;
-}
+// `customerId` null: whoever a payment belongs to.
 
-const NOBODY = "00000000-0000-0000-0000-000000000000";
-
-/** Services have names, not user ids: they own no payment. */
-const seenBy = (sql: Sql, { userId, admin }: Reader) =>
-  admin ? sql`true` : sql`customer_id = ${isUuid(userId) ? userId : NOBODY}`;
-
-export async function findPayment(sql: Sql, reader: Reader, paymentId: string): Promise<Payment | undefined> {
-  const [row] = await sql<Payment[]>`select * from payments where payment_id = ${paymentId} and ${seenBy(sql, reader)}`;
+export async function findPayment(
+  sql: Sql,
+  customerId: string | null,
+  paymentId: string,
+): Promise<Payment | undefined> {
+  const [row] = await sql<
+    Payment[]
+  >`select * from payments where payment_id = ${paymentId} and (${customerId}::uuid is null or customer_id = ${customerId})`;
   return row;
 }
 
-export async function findNewestPayment(sql: Sql, reader: Reader, orderId: string): Promise<Payment | undefined> {
+export async function findNewestPayment(
+  sql: Sql,
+  customerId: string | null,
+  orderId: string,
+): Promise<Payment | undefined> {
   const [row] = await sql<Payment[]>`
-    select * from payments where order_id = ${orderId} and ${seenBy(sql, reader)} order by payment_id desc limit 1`;
+    select * from payments where order_id = ${orderId} and (${customerId}::uuid is null or customer_id = ${customerId}) order by payment_id desc limit 1`;
   return row;
 }
 
 export function listPaymentRows(
   sql: Sql,
-  reader: Reader,
+  customerId: string | null,
   orderId: string,
   before: string | null,
   rowsMax: number,
 ): Promise<Payment[]> {
   const order = orderId ? sql`order_id = ${orderId}` : sql`true`;
   return sql<Payment[]>`
-    select * from payments where ${seenBy(sql, reader)} and ${order} and (${before}::uuid is null or payment_id < ${before})
+    select * from payments where (${customerId}::uuid is null or customer_id = ${customerId}) and ${order} and (${before}::uuid is null or payment_id < ${before})
     order by payment_id desc limit ${rowsMax}`;
 }
 
@@ -77,6 +77,8 @@ export async function updateCheckout(
   return row;
 }
 
+const REASON_CHARS_MAX = 255;
+
 /** False when the event was stored before. */
 export async function insertEvent(
   sql: Sql,
@@ -85,19 +87,21 @@ export async function insertEvent(
   body: Uint8Array,
   receivedAt: Date,
 ): Promise<boolean> {
-  const { eventId, kind, paymentId, providerReference, amount, reason } = event;
+  const { eventId, kind, paymentId, providerReference, refundId, amount, reason } = event;
   const rows = await sql`
     insert into provider_events
-      (provider, event_id, kind, payment_id, provider_reference, currency_code, amount_minor_units, reason, body, received_at)
-    values (${provider}, ${eventId}, ${kind}, ${paymentId}, ${providerReference}, ${amount.currencyCode}, ${amount.minorUnits},
-      ${reason}, ${body}, ${receivedAt})
+      (provider, event_id, kind, payment_id, provider_reference, refund_id, currency_code, amount_minor_units, reason, body, received_at)
+    values (${provider}, ${eventId}, ${kind}, ${paymentId}, ${providerReference}, ${refundId}, ${amount.currencyCode}, ${amount.minorUnits},
+      ${storable(reason, REASON_CHARS_MAX)}, ${body}, ${receivedAt})
     on conflict do nothing returning event_id`;
   return rows.length === 1;
 }
 
 export interface EventRow {
+  event_id: string;
   kind: ProviderEvent["kind"];
   provider_reference: string;
+  refund_id: string | null;
   currency_code: string;
   amount_minor_units: bigint;
   reason: string;
@@ -108,6 +112,49 @@ export async function findEvent(sql: Sql, provider: string, eventId: string): Pr
     EventRow[]
   >`select * from provider_events where provider = ${provider} and event_id = ${eventId}`;
   return row;
+}
+
+export async function markApplied(sql: Sql, provider: string, eventId: string, at: Date): Promise<void> {
+  await sql`
+    update provider_events set applied_at = ${at} where provider = ${provider} and event_id = ${eventId} and applied_at is null`;
+}
+
+/** Of money that moved again before anybody knew that it came. */
+export async function findWaiting(sql: Sql, provider: string, paymentId: string, kinds: string[]): Promise<string[]> {
+  const rows = await sql<{ event_id: string }[]>`
+    select event_id from provider_events
+    where provider = ${provider} and payment_id = ${paymentId} and applied_at is null and kind = any(${kinds})
+    order by received_at, event_id`;
+  return rows.map((row) => row.event_id);
+}
+
+/** Locks the order's row, and makes it when this is the first time that payment hears of the order. */
+export async function lockOrder(sql: Sql, orderId: string): Promise<OrderStatus> {
+  const [row] = await sql<{ status: OrderStatus }[]>`
+    insert into orders (order_id, status) values (${orderId}, 'PENDING')
+    on conflict (order_id) do update set status = orders.status returning status`;
+  if (!row) throw new Error(`order ${orderId} could not be locked`);
+  return row.status;
+}
+
+/** PAID may still become CANCELLED, and nothing becomes anything else: facts may come twice. */
+export async function endOrders(sql: Sql, orderIds: string[], status: "PAID" | "CANCELLED"): Promise<void> {
+  await sql`
+    insert into orders (order_id, status) select id, ${status} from unnest(${orderIds}::uuid[]) id order by id
+    on conflict (order_id) do update set status = case when orders.status = 'CANCELLED' then orders.status else excluded.status end`;
+}
+
+/** Payments that were open until now. */
+export function abandonPayments(sql: Sql, orderIds: string[]): Promise<Payment[]> {
+  return sql<Payment[]>`
+    update payments set status = 'ABANDONED' where order_id = any(${orderIds}) and status = 'PENDING' returning *`;
+}
+
+/** Those whose page may still take money: what was declined once may be paid with a second card. */
+export function listUnpaid(sql: Sql, orderIds: string[]): Promise<Pick<Payment, "payment_id" | "order_id">[]> {
+  return sql<Payment[]>`
+    select payment_id, order_id from payments
+    where order_id = any(${orderIds}) and status in ('PENDING', 'FAILED', 'ABANDONED') order by payment_id`;
 }
 
 /** Undefined when the payment is in none of the states `from`: then nothing happened. */
@@ -137,20 +184,18 @@ export interface NewRefund {
   reason: string;
   requestedBy: string;
   requestedAt: Date;
+  origin: Refund["origin"];
+  status: RefundStatus;
+  reference: string | null;
 }
 
-/** The caller holds the payment's lock. */
-export async function insertRefund(
-  sql: Sql,
-  { refundId, paymentId, minorUnits, reason, requestedBy, requestedAt }: NewRefund,
-): Promise<Payment | undefined> {
-  const [row] = await sql<Payment[]>`
-    with refund as (
-      insert into refunds (refund_id, payment_id, amount_minor_units, reason, requested_by, status, requested_at)
-      values (${refundId}, ${paymentId}, ${minorUnits}, ${reason}, ${requestedBy}, 'REQUESTED', ${requestedAt}) returning payment_id)
-    update payments set refund_requested_minor_units = refund_requested_minor_units + ${minorUnits}
-    where payment_id = (select payment_id from refund) and status = 'CAPTURED' returning *`;
-  return row;
+/** The caller holds the payment's lock, and sums up afterwards. */
+export async function insertRefund(sql: Sql, refund: NewRefund): Promise<void> {
+  const { refundId, paymentId, minorUnits, reason, requestedBy, requestedAt, origin, status, reference } = refund;
+  await sql`
+    insert into refunds (refund_id, payment_id, amount_minor_units, reason, requested_by, status, requested_at, done_at, origin, provider_reference)
+    values (${refundId}, ${paymentId}, ${minorUnits}, ${reason}, ${requestedBy}, ${status}, ${requestedAt},
+      ${status === "REQUESTED" ? null : requestedAt}, ${origin}, ${reference})`;
 }
 
 export interface Refund {
@@ -158,6 +203,8 @@ export interface Refund {
   payment_id: string;
   amount_minor_units: bigint;
   reason: string;
+  status: RefundStatus;
+  origin: "ASKED" | "PROVIDER" | "DISPUTE";
 }
 
 export async function findRefund(sql: Sql, refundId: string): Promise<Refund | undefined> {
@@ -165,14 +212,56 @@ export async function findRefund(sql: Sql, refundId: string): Promise<Refund | u
   return row;
 }
 
-/** Undefined when the refund was settled before. */
-export async function settleRefund(sql: Sql, refundId: string, at: Date): Promise<Payment | undefined> {
+/** By our id, or by the provider's: an event knows one of them, or both. */
+export async function findRefundOf(
+  sql: Sql,
+  paymentId: string,
+  refundId: string | null,
+  reference: string | null,
+): Promise<Refund | undefined> {
+  const [row] = await sql<Refund[]>`
+    select * from refunds where payment_id = ${paymentId} and (refund_id = ${refundId} or provider_reference = ${reference})`;
+  return row;
+}
+
+export async function moveRefund(
+  sql: Sql,
+  refundId: string,
+  to: RefundStatus,
+  reference: string | null,
+  at: Date,
+): Promise<void> {
+  await sql`
+    update refunds set status = ${to}, done_at = coalesce(done_at, ${at}), provider_reference = coalesce(provider_reference, ${reference})
+    where refund_id = ${refundId}`;
+}
+
+/** Undefined when nothing is to be done for it any more. */
+export async function failRefund(sql: Sql, refundId: string, error: string): Promise<string | undefined> {
+  const [row] = await sql<{ payment_id: string }[]>`
+    update refunds set status = 'FAILED', error = ${error} where refund_id = ${refundId} and status = 'REQUESTED' returning payment_id`;
+  return row?.payment_id;
+}
+
+export async function promiseAgain(sql: Sql, refundId: string): Promise<void> {
+  await sql`update refunds set status = 'REQUESTED', error = '' where refund_id = ${refundId} and status = 'FAILED'`;
+}
+
+/** What the payment's columns say follows from its refunds. The caller holds its lock. */
+export async function sumUp(sql: Sql, paymentId: string, at: Date): Promise<Payment> {
   const [row] = await sql<Payment[]>`
-    with done as (
-      update refunds set status = 'DONE', done_at = ${at} where refund_id = ${refundId} and status = 'REQUESTED'
-      returning payment_id, amount_minor_units)
-    update payments p set refunded_minor_units = p.refunded_minor_units + done.amount_minor_units, refunded_at = ${at},
-      status = case when p.refunded_minor_units + done.amount_minor_units = p.amount_minor_units then 'REFUNDED' else p.status end
-    from done where p.payment_id = done.payment_id returning p.*`;
+    with sums as (
+      select coalesce(sum(amount_minor_units) filter (where origin <> 'DISPUTE' and status in ('REQUESTED', 'DONE')), 0)::bigint as requested,
+        coalesce(sum(amount_minor_units) filter (where origin <> 'DISPUTE' and status = 'DONE'), 0)::bigint as refunded,
+        coalesce(sum(amount_minor_units) filter (where status = 'FAILED'), 0)::bigint as failed,
+        coalesce(sum(amount_minor_units) filter (where origin = 'DISPUTE' and status = 'DONE'), 0)::bigint as disputed
+      from refunds where payment_id = ${paymentId})
+    update payments set refund_requested_minor_units = requested, refunded_minor_units = refunded, disputed_minor_units = disputed,
+      refund_failed_minor_units = failed,
+      status = case when refunded + disputed >= amount_minor_units then 'REFUNDED' else 'CAPTURED' end,
+      refunded_at = case when refunded + disputed = 0 then null
+        when refunded + disputed > refunded_minor_units + disputed_minor_units then ${at} else refunded_at end
+    from sums where payment_id = ${paymentId} and status in ('CAPTURED', 'REFUNDED') returning payments.*`;
+  if (!row) throw new Error(`payment ${paymentId} was locked with money in it, and yet has none`);
   return row;
 }

@@ -1,44 +1,6 @@
 import type { App, Tx } from "../../packages/service/app.ts";
-import { currentContext } from "../../packages/telemetry/context.ts";
+import { type Account, type Entry, MOVEMENTS, type Movement } from "./ledger.ts";
 import { insertEmptyAccounts, insertLedger, lockAccounts, saveAccounts } from "./store.ts";
-
-/** Points of one user: all of them, and those that are held for orders. */
-export interface Account {
-  userId: string;
-  balance: bigint;
-  held: bigint;
-  version: bigint;
-}
-
-export type Kind = "granted" | "held" | "released" | "committed" | "returned";
-/** The user's own two accounts, and the house's two: what it gave out, and what it got back for orders. */
-export type Side = "available" | "held" | "issued" | "spent";
-
-/** Where each kind of movement takes points from, and where it puts them. */
-export const MOVEMENTS: Record<Kind, { from: Side; to: Side }> = {
-  granted: { from: "issued", to: "available" },
-  held: { from: "available", to: "held" },
-  released: { from: "held", to: "available" },
-  committed: { from: "held", to: "spent" },
-  returned: { from: "spent", to: "available" },
-};
-
-/** What is moved, and why. */
-export interface Movement {
-  kind: Kind;
-  /** The hold, the order, or the grant's caller and request: with its kind, it counts once. */
-  causeId: string;
-  userId: string;
-  amount: bigint;
-  orderId: string | null;
-  reason?: string;
-}
-
-export interface Entry extends Required<Movement> {
-  movementId: string;
-  side: Side;
-  traceId: string;
-}
 
 /** The locked accounts of one transaction, and what is booked on them. Columns and ledger are written together or not at all. */
 export interface Book {
@@ -51,7 +13,7 @@ export async function openBook(tx: Tx, userIds: string[]): Promise<Book> {
   const ids = [...new Set(userIds)];
   await insertEmptyAccounts(tx.sql, ids);
   const accounts = await lockAccounts(tx.sql, ids);
-  return { accounts: new Map(accounts.map((account) => [account.userId, account])), entries: [] };
+  return { accounts: new Map(accounts.map((account) => [account.user_id, account])), entries: [] };
 }
 
 export function accountOf({ accounts }: Book, userId: string): Account {
@@ -64,14 +26,14 @@ export function availableOf({ balance, held }: Account): bigint {
   return balance - held;
 }
 
-/** Books one movement: two entries. Whether it may happen was decided before; a count that breaks here is a bug. */
-export function move(app: App, book: Book, movement: Movement): void {
+/** Books one movement, on account of what `tx` is for: two entries. Whether it may happen was decided before; a count that breaks here is a bug. */
+export function move(app: App, tx: Tx, book: Book, movement: Movement): void {
   const { kind, userId, amount } = movement;
   if (amount === 0n) return; // A free order moves nothing.
   const account = accountOf(book, userId);
   const movementId = app.random.id();
   const { from, to } = MOVEMENTS[kind];
-  const common = { reason: "", ...movement, movementId, traceId: currentContext()?.traceId ?? "" };
+  const common = { reason: "", ...movement, movementId, traceId: tx.context.traceId };
   for (const entry of [
     { ...common, side: from, amount: -amount },
     { ...common, side: to, amount },
@@ -92,5 +54,6 @@ export async function closeBook(app: App, tx: Tx, book: Book): Promise<void> {
   const changed = [...new Set(book.entries.map(({ userId }) => userId))].map((userId) => accountOf(book, userId));
   for (const account of changed) account.version += 1n;
   await saveAccounts(tx.sql, changed);
-  insertLedger(tx, book.entries, app.clock.now());
+  const entries = book.entries.map((entry) => ({ ...entry, version: accountOf(book, entry.userId).version }));
+  insertLedger(tx, entries, app.clock.now());
 }

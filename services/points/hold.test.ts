@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { MOVEMENTS } from "./book.ts";
 import { pointsFor, type Status, VERDICTS, type Verdict } from "./hold.ts";
+import { MOVEMENTS } from "./ledger.ts";
 
 describe("every state of a hold has an answer to every verdict", () => {
   const table: [Status, commit: string, abort: string, back: string][] = [

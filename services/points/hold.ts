@@ -1,20 +1,18 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { HoldStatus } from "../../packages/api/gen/bodega/points/v1/points_pb.ts";
-import { isUuid } from "../../packages/database/ids.ts";
-import { invalidField } from "../../packages/service/errors.ts";
-import type { Kind } from "./book.ts";
+import type { Kind } from "./ledger.ts";
 
 export type Status = "HELD" | "COMMITTED" | "RELEASED" | "RETURNED";
 
-/** Points taken aside for one order. */
+/** A row of `holds`: points taken aside for one order. */
 export interface Hold {
-  holdId: string;
-  orderId: string;
-  userId: string;
+  hold_id: string;
+  order_id: string;
+  user_id: string;
   amount: bigint;
   status: Status;
-  createdAt: Date;
-  updatedAt: Date;
+  created_at: Date;
+  updated_at: Date;
 }
 
 /** What a hold is told: its payment is decided one way or the other, or its order was cancelled after it had paid. */
@@ -52,20 +50,14 @@ export function pointsFor(totalMinorUnits: bigint): bigint {
   return totalMinorUnits / 100n;
 }
 
-export function holdMessage({ holdId, orderId, userId, amount, status, createdAt, updatedAt }: Hold) {
+export function holdMessage(hold: Hold) {
   return {
-    holdId,
-    orderId,
-    userId,
-    amount,
-    status: HoldStatus[status],
-    createdAt: timestampFromDate(createdAt),
-    updatedAt: timestampFromDate(updatedAt),
+    holdId: hold.hold_id,
+    orderId: hold.order_id,
+    userId: hold.user_id,
+    amount: hold.amount,
+    status: HoldStatus[hold.status],
+    createdAt: timestampFromDate(hold.created_at),
+    updatedAt: timestampFromDate(hold.updated_at),
   };
-}
-
-/** An id as PostgreSQL writes it, so that it finds its row in a Map. */
-export function uuid(field: string, id: string): string {
-  if (!isUuid(id)) throw invalidField(field, `expected a UUID, found ${JSON.stringify(id)}`);
-  return id.toLowerCase();
 }

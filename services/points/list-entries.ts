@@ -3,8 +3,8 @@ import { EntryKind, type ListEntriesRequest } from "../../packages/api/gen/bodeg
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { readPage } from "../../packages/service/paging.ts";
-import type { Kind } from "./book.ts";
 import { userOf } from "./get-balance.ts";
+import type { Kind } from "./ledger.ts";
 import { listMovements, type MovementRow } from "./store.ts";
 
 export async function listEntries(app: App, caller: Caller, req: ListEntriesRequest) {
@@ -36,4 +36,5 @@ const KIND: Record<Kind, EntryKind> = {
   released: EntryKind.RELEASED,
   committed: EntryKind.COMMITTED,
   returned: EntryKind.RETURNED,
+  taken_back: EntryKind.TAKEN_BACK,
 };

@@ -7,6 +7,7 @@ import type { App, Tx } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { refused } from "../../packages/service/errors.ts";
 import { accountOf, availableOf, type Book, closeBook, move, openBook } from "./book.ts";
+import type { PointsConfig } from "./config.ts";
 import { type Hold, holdMessage } from "./hold.ts";
 import { findOpenHold, insertHold } from "./store.ts";
 
@@ -14,8 +15,8 @@ import { findOpenHold, insertHold } from "./store.ts";
 const IN_DOUBT_MS = 30_000;
 
 /** Phase one: after this, the points can be spent by this order and by nothing else, until the coordinator has decided. */
-export async function prepareHold(app: App, _caller: Caller, req: PrepareHoldRequest) {
-  const asked = { orderId: req.orderId.toLowerCase(), userId: req.userId.toLowerCase(), amount: req.amount };
+export async function prepareHold(app: App<PointsConfig>, _caller: Caller, asked: PrepareHoldRequest) {
+  refuseOtherCurrency(app.config, asked);
   return app.transact(async (tx) => {
     // The lock on the account lets two prepares of one order pass one after the other: the second finds the first one's hold.
     const book = await openBook(tx, [asked.userId]);
@@ -25,21 +26,39 @@ export async function prepareHold(app: App, _caller: Caller, req: PrepareHoldReq
   });
 }
 
-type Asked = Pick<Hold, "orderId" | "userId" | "amount">;
+type Asked = Pick<PrepareHoldRequest, "orderId" | "userId" | "amount">;
 
 async function hold(app: App, tx: Tx, book: Book, asked: Asked): Promise<Hold> {
   const { orderId, userId, amount } = asked;
   refuseUnlessEnough(book, asked);
   const now = app.clock.now();
   const holdId = app.random.idBeside(orderId);
-  const made: Hold = { ...asked, holdId, status: "HELD", createdAt: now, updatedAt: now };
-  move(app, book, { kind: "held", causeId: holdId, userId, amount, orderId });
+  const made: Hold = {
+    hold_id: holdId,
+    order_id: orderId,
+    user_id: userId,
+    amount,
+    status: "HELD",
+    created_at: now,
+    updated_at: now,
+  };
+  move(app, tx, book, { kind: "held", causeId: holdId, userId, amount, orderId });
   await insertHold(tx.sql, made);
   await closeBook(app, tx, book);
   tx.emit(PointsHeld, { userId, holdId, orderId, amount, at: timestampFromDate(now) });
   tx.enqueue(ResolveHold, { holdId, orderId }, { at: app.clock.soon(IN_DOUBT_MS) });
   app.metrics.moves.inc({ aggregate: "hold", to: made.status });
   return made;
+}
+
+/** Points earned in one currency and spent in another would be arbitrage. A coordinator that does not know of currencies yet names none. */
+function refuseOtherCurrency({ currency }: PointsConfig, { orderId, currencyCode }: PrepareHoldRequest) {
+  if (currencyCode === "" || currencyCode === currency) return;
+  throw refused(
+    Code.FailedPrecondition,
+    "POINTS_CURRENCY",
+    `order ${orderId} is in ${currencyCode}: points pay only for orders in ${currency}`,
+  );
 }
 
 function refuseUnlessEnough(book: Book, { orderId, userId, amount }: Asked) {
@@ -55,10 +74,10 @@ function refuseUnlessEnough(book: Book, { orderId, userId, amount }: Asked) {
 }
 
 function refuseOther(known: Hold, { orderId, userId, amount }: Asked) {
-  if (known.userId === userId && known.amount === amount) return;
+  if (known.user_id === userId && known.amount === amount) return;
   throw refused(
     Code.AlreadyExists,
     "HOLD_DIFFERS",
-    `order ${orderId} has a hold of ${known.amount} points of user ${known.userId}: asked for ${amount} of ${userId}`,
+    `order ${orderId} has a hold of ${known.amount} points of user ${known.user_id}: asked for ${amount} of ${userId}`,
   );
 }

@@ -3,18 +3,19 @@ import { PointsCommitted, PointsReleased } from "../../packages/api/facts.ts";
 import { Decision, type SettleHold } from "../../packages/api/gen/bodega/points/v1/events_pb.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
 import { invalidField, notFound } from "../../packages/service/errors.ts";
-import { inContextOf } from "../../packages/telemetry/context.ts";
+import type { Message } from "../../packages/service/service.ts";
+import { uuid } from "../../packages/service/uuid.ts";
 import { closeBook, move, openBook } from "./book.ts";
-import { type Hold, uuid, VERDICTS, type Verdict } from "./hold.ts";
+import { type Hold, VERDICTS, type Verdict } from "./hold.ts";
 import { lockHolds, saveHolds } from "./store.ts";
 
 /** The coordinator's decisions that no fact tells: ABORT, and COMMIT in answer to a question. */
-export async function settleHolds(app: App, tx: Tx, bodies: SettleHold[]): Promise<void> {
-  const told = bodies.map((message) => ({
-    holdId: uuid("hold_id", message.holdId),
-    orderId: uuid("order_id", message.orderId),
-    verdict: verdictOf(message),
-    message,
+export async function settleHolds(app: App, tx: Tx, messages: Message<SettleHold>[]): Promise<void> {
+  const told = messages.map(({ body, tx: own }) => ({
+    holdId: uuid("hold_id", body.holdId),
+    orderId: uuid("order_id", body.orderId),
+    verdict: verdictOf(body),
+    tx: own,
   }));
   await settle(app, tx, told);
 }
@@ -25,12 +26,12 @@ function verdictOf({ decision }: SettleHold): Verdict {
   throw invalidField("decision", `expected COMMIT or ABORT, found ${decision}`);
 }
 
-/** One verdict about one hold, and the message that brought it. */
+/** One verdict about one hold, and the transaction of the message that brought it. */
 export interface Told {
   holdId: string;
   orderId: string;
   verdict: Verdict;
-  message: object;
+  tx: Tx;
 }
 
 /** Phase two: verdicts in their order, each hold and account locked once. What is told again changes nothing. */
@@ -42,29 +43,31 @@ export async function settle(app: App, tx: Tx, told: Told[]): Promise<void> {
   );
   const book = await openBook(
     tx,
-    Array.from(holds.values(), ({ userId }) => userId),
+    Array.from(holds.values(), ({ user_id }) => user_id),
   );
   const settled = new Set<Hold>();
-  for (const { holdId, orderId, verdict, message } of told) {
+  for (const { holdId, orderId, verdict, tx: own } of told) {
     const hold = holds.get(holdId);
-    if (hold?.orderId !== orderId) throw notFound("hold", `${holdId} of order ${orderId}`);
+    if (hold?.order_id !== orderId) throw notFound("hold", `${holdId} of order ${orderId}`);
     const step = VERDICTS[verdict][hold.status];
     if (step === "impossible") throw new Error(`hold ${holdId} of order ${orderId} is ${hold.status}: told ${verdict}`);
     if (!step) continue;
-    const { userId, amount } = hold;
-    inContextOf(message, () => {
-      move(app, book, { kind: step.books, causeId: holdId, userId, amount, orderId });
-      tell(app, tx, hold, verdict);
-    });
+    const { user_id, amount } = hold;
+    move(app, own, book, { kind: step.books, causeId: holdId, userId: user_id, amount, orderId });
+    tell(app, own, hold, verdict);
     app.metrics.moves.inc({ aggregate: "hold", to: step.to });
-    settled.add(Object.assign(hold, { status: step.to, updatedAt: app.clock.now() }));
+    hold.status = step.to;
+    hold.updated_at = app.clock.now();
+    settled.add(hold);
   }
   if (settled.size > 0) await saveHolds(tx.sql, [...settled]);
   await closeBook(app, tx, book);
 }
 
-function tell(app: App, tx: Tx, { userId, holdId, orderId, amount }: Hold, verdict: Verdict) {
-  const about = { userId, holdId, orderId, amount, at: timestampFromDate(app.clock.now()) };
+function tell(app: App, tx: Tx, hold: Hold, verdict: Verdict) {
+  const { hold_id, order_id, user_id, amount } = hold;
+  const at = timestampFromDate(app.clock.now());
+  const about = { userId: user_id, holdId: hold_id, orderId: order_id, amount, at };
   if (verdict === "commit") tx.emit(PointsCommitted, about);
   else tx.emit(PointsReleased, { ...about, wasCommitted: verdict === "return" });
 }

@@ -1,11 +1,10 @@
 import type { Sql } from "../../packages/database/database.ts";
-import type { Recording } from "../../packages/database/story.ts";
-import type { Account, Entry, Kind } from "./book.ts";
+import { json, type Recording } from "../../packages/database/story.ts";
 import type { Hold } from "./hold.ts";
+import type { Account, Entry, Kind } from "./ledger.ts";
 
-const ACCOUNT = (sql: Sql) => sql`user_id as "userId", balance, held, version`;
-const HOLD = (sql: Sql) => sql`
-  hold_id as "holdId", order_id as "orderId", user_id as "userId", amount, status, created_at as "createdAt", updated_at as "updatedAt"`;
+const ACCOUNT = (sql: Sql) => sql`user_id, balance, held, version`;
+const HOLD = (sql: Sql) => sql`hold_id, order_id, user_id, amount, status, created_at, updated_at`;
 
 export async function findAccount(sql: Sql, userId: string): Promise<Account | undefined> {
   const [row] = await sql<Account[]>`select ${ACCOUNT(sql)} from accounts where user_id = ${userId}`;
@@ -27,26 +26,22 @@ export async function lockAccounts(sql: Sql, userIds: string[]): Promise<Account
 
 /** Writes the columns of locked accounts. */
 export async function saveAccounts(sql: Sql, accounts: Account[]): Promise<void> {
-  const rows = accounts.map(({ userId, balance, held, version }) => ({
-    user_id: userId,
-    balance: balance.toString(),
-    held: held.toString(),
-    version: version.toString(),
-  }));
   const saved = await sql`
     update accounts a set balance = new.balance, held = new.held, version = new.version
-    from json_populate_recordset(null::accounts, ${JSON.stringify(rows)}::text::json) as new
+    from json_populate_recordset(null::accounts, ${json(accounts)}::text::json) as new
     where a.user_id = new.user_id and a.version = new.version - 1`;
   if (saved.count !== accounts.length)
     throw new Error(`expected ${accounts.length} locked accounts, found ${saved.count}`);
 }
 
-export function insertLedger(tx: Recording, entries: Entry[], at: Date): void {
-  for (const { movementId, side, userId, kind, causeId, amount, orderId, reason, traceId } of entries) {
+/** Entries of accounts that are saved: each has its account's version. */
+export function insertLedger(tx: Recording, entries: (Entry & { version: bigint })[], at: Date): void {
+  for (const { movementId, side, userId, version, kind, causeId, amount, orderId, reason, traceId } of entries) {
     tx.insert("ledger", {
       movement_id: movementId,
       account: side,
       user_id: userId,
+      version,
       kind,
       cause_id: causeId,
       amount,
@@ -58,11 +53,39 @@ export function insertLedger(tx: Recording, entries: Entry[], at: Date): void {
   }
 }
 
-/** Which of the causes have been booked under this kind. */
-export async function findBooked(sql: Sql, kind: Kind, causeIds: string[]): Promise<Set<string>> {
-  const rows = await sql<{ cause_id: string }[]>`
-    select distinct cause_id from ledger where cause_id = any(${causeIds}) and kind = ${kind}`;
-  return new Set(rows.map((row) => row.cause_id));
+/** How many points each of the causes has moved under these kinds. */
+export async function findBooked(sql: Sql, kinds: Kind[], causeIds: string[]): Promise<Map<string, bigint>> {
+  const rows = await sql<{ cause_id: string; amount: bigint }[]>`
+    select cause_id, sum(amount)::bigint as amount from ledger
+    where cause_id = any(${causeIds}) and kind = any(${kinds}) and amount > 0 group by cause_id`;
+  return new Map(rows.map((row) => [row.cause_id, row.amount]));
+}
+
+/** What was heard of a payment of which money went back. */
+export interface RefundedPayment {
+  payment_id: string;
+  kept_minor_units: bigint;
+  /** What its order would have earned on all of it; null until it earns. */
+  earned: bigint | null;
+  /** Of these, not given or taken back. */
+  withheld: bigint;
+}
+
+/** The caller holds the lock of the payer's account. */
+export async function findRefunded(sql: Sql, paymentIds: string[]): Promise<Map<string, RefundedPayment>> {
+  if (paymentIds.length === 0) return new Map();
+  const rows = await sql<RefundedPayment[]>`
+    select payment_id, kept_minor_units, earned, withheld from refunded_payments where payment_id = any(${paymentIds})`;
+  return new Map(rows.map((row) => [row.payment_id, row]));
+}
+
+export async function saveRefunded(sql: Sql, payment: RefundedPayment): Promise<void> {
+  const { payment_id, kept_minor_units, earned, withheld } = payment;
+  await sql`
+    insert into refunded_payments (payment_id, kept_minor_units, earned, withheld)
+    values (${payment_id}, ${kept_minor_units}, ${earned}, ${withheld})
+    on conflict (payment_id) do update
+    set kept_minor_units = excluded.kept_minor_units, earned = excluded.earned, withheld = excluded.withheld`;
 }
 
 /** A movement as its user sees it. */
@@ -97,9 +120,8 @@ export async function findHold(sql: Sql, holdId: string): Promise<Hold | undefin
 }
 
 export async function findNewestHold(sql: Sql, orderId: string): Promise<Hold | undefined> {
-  const [row] = await sql<
-    Hold[]
-  >`select ${HOLD(sql)} from holds where order_id = ${orderId} order by hold_id desc limit 1`;
+  const [row] = await sql<Hold[]>`
+    select ${HOLD(sql)} from holds where order_id = ${orderId} order by hold_id desc limit 1`;
   return row;
 }
 
@@ -120,59 +142,19 @@ export async function findUndecided(sql: Sql, orderIds: string[]): Promise<Map<s
 export async function lockHolds(sql: Sql, holdIds: string[]): Promise<Map<string, Hold>> {
   const rows = await sql<Hold[]>`
     select ${HOLD(sql)} from holds where hold_id = any(${holdIds}) order by hold_id for update`;
-  return new Map(rows.map((row) => [row.holdId, row]));
+  return new Map(rows.map((row) => [row.hold_id, row]));
 }
 
 export async function insertHold(sql: Sql, hold: Hold): Promise<void> {
-  const { holdId, orderId, userId, amount, status, createdAt, updatedAt } = hold;
+  const { hold_id, order_id, user_id, amount, status, created_at, updated_at } = hold;
   await sql`
     insert into holds (hold_id, order_id, user_id, amount, status, created_at, updated_at)
-    values (${holdId}, ${orderId}, ${userId}, ${amount}, ${status}, ${createdAt}, ${updatedAt})`;
+    values (${hold_id}, ${order_id}, ${user_id}, ${amount}, ${status}, ${created_at}, ${updated_at})`;
 }
 
 /** Writes the status of locked holds. */
 export async function saveHolds(sql: Sql, holds: Hold[]): Promise<void> {
-  const rows = holds.map(({ holdId, status, updatedAt }) => ({ hold_id: holdId, status, updated_at: updatedAt }));
   await sql`
     update holds h set status = new.status, updated_at = new.updated_at
-    from json_populate_recordset(null::holds, ${JSON.stringify(rows)}::text::json) as new where h.hold_id = new.hold_id`;
-}
-
-export interface Difference {
-  id: string;
-  what: "balance" | "held" | "open holds" | "movement" | "hold";
-  expected: bigint;
-  found: bigint;
-}
-
-/**
- * All books in one statement, so in one snapshot: every movement sums to zero, the columns are the sums of the user's entries,
- * `held` is the sum of undecided holds, and each hold has in the ledger what its status says.
- */
-export async function compareBooks(sql: Sql): Promise<{ checked: number; differences: Difference[] }> {
-  const differences = await sql<Difference[]>`
-    with sums as (
-      select user_id, sum(amount) filter (where account in ('available', 'held')) as balance, sum(amount) filter (where account = 'held') as held
-      from ledger group by user_id
-    ), undecided as (
-      select user_id, sum(amount) as held from holds where status = 'HELD' group by user_id
-    ), columns as (
-      select user_id, x.what, x.expected, x.found
-      from accounts full join sums using (user_id) full join undecided using (user_id),
-        lateral (values ('balance', coalesce(sums.balance, 0), coalesce(accounts.balance, 0)), ('held', coalesce(sums.held, 0), coalesce(accounts.held, 0)),
-          ('open holds', coalesce(undecided.held, 0), coalesce(accounts.held, 0))) as x(what, expected, found)
-    ), movements as (
-      select movement_id, sum(amount) as found from ledger group by movement_id having sum(amount) <> 0 or count(*) <> 2
-    ), kept as (
-      select h.hold_id, case when h.status = 'HELD' then h.amount else 0 end as held, case when h.status = 'COMMITTED' then h.amount else 0 end as spent,
-        coalesce(sum(l.amount) filter (where l.account = 'held'), 0) as held_found, coalesce(sum(l.amount) filter (where l.account = 'spent'), 0) as spent_found
-      from holds h left join ledger l on l.cause_id = h.hold_id::text group by h.hold_id
-    )
-    select user_id::text as id, what, expected::bigint, found::bigint from columns where expected <> found
-    union all select movement_id::text, 'movement', 0, found::bigint from movements
-    union all select hold_id::text, 'hold', (held + spent)::bigint, (held_found + spent_found)::bigint from kept
-      where held <> held_found or spent <> spent_found
-    order by id, what`;
-  const [row] = await sql<{ checked: number }[]>`select count(*)::int as checked from accounts`;
-  return { checked: row?.checked ?? 0, differences: [...differences] };
+    from json_populate_recordset(null::holds, ${json(holds)}::text::json) as new where h.hold_id = new.hold_id`;
 }

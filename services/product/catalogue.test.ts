@@ -5,8 +5,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { type Product, ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import { StockChangedSchema } from "../../packages/api/gen/bodega/stock/v1/events_pb.ts";
 import { reasonOf } from "../../packages/service/errors.ts";
-import { euros, type ProductSystem, startProduct } from "../../tests/product-system.ts";
-import { refusal } from "../../tests/refusal.ts";
+import { received } from "../../tests/kit/messages.ts";
+import { refusal } from "../../tests/kit/refusal.ts";
+import { euros, type ProductSystem, startProduct } from "../../tests/kit/services/product.ts";
 import { makeDemoProducts } from "./demo.ts";
 import { onStockChanged } from "./on-stock-changed.ts";
 import { fold } from "./product.ts";
@@ -153,6 +154,27 @@ test("an archived product is still shown, not listed, not updated; archiving aga
   await expectStreamToBeProjection(productId);
 });
 
+test("an archived product comes back as it was, under its own SKU; what is on the shelf answers alike", async () => {
+  const { productId, sku } = await system.make({ name: "Comeback", collections: ["goods"] });
+  const unarchive = () => system.asAdmin.unarchiveProduct({ productId });
+  expect((await unarchive()).product).toMatchObject({ version: 1n, archived: false });
+  await system.asAdmin.archiveProduct({ productId });
+  const answers = await Promise.all([unarchive(), unarchive(), unarchive()]);
+  expect(new Set(answers.map(({ product }) => product?.version))).toEqual(new Set([3n]));
+  const { products } = await system.anyone.listProducts({ query: "Comeback", collection: "goods" });
+  expect(products).toMatchObject([{ productId, sku, version: 3n, archived: false }]);
+  await system.asAdmin.updateProduct({ productId, expectedVersion: 3n, name: "Comeback again" });
+  await system.asAdmin.archiveProduct({ productId });
+  const { events } = await system.asAdmin.getProductHistory({ productId });
+  expect(events.map(({ type }) => type)).toEqual(
+    ["created", "archived", "unarchived", "updated", "archived"].map((what) => `product.${what}`),
+  );
+  expect(await refusal(system.asAdmin.unarchiveProduct({ productId: system.random.id() }))).toMatchObject({
+    code: Code.NotFound,
+  });
+  await expectStreamToBeProjection(productId);
+});
+
 test("a product's past is what its events said by then", async () => {
   const born = system.clock.now();
   const { productId } = await system.make({ name: "Draft", cents: 100n });
@@ -203,7 +225,7 @@ test("stock's word counts by its version, however often and in whatever order it
         app,
         tx,
         said.map(([version, available]) =>
-          create(StockChangedSchema, { productId, version, available, onHand: available }),
+          received(tx, create(StockChangedSchema, { productId, version, available, onHand: available })),
         ),
       ),
     );

@@ -1,10 +1,10 @@
-import { readSwitch } from "../../packages/service/variables.ts";
+import { type Environment, readSwitch } from "../../packages/service/variables.ts";
 
 export interface ProductConfig {
   /** Whether the first start makes demo products. */
   demo: boolean;
 }
 
-export function readConfig(env: Record<string, string | undefined>): ProductConfig {
+export function readConfig(env: Environment): ProductConfig {
   return { demo: readSwitch(env, "DEMO", true) };
 }

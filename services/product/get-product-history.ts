@@ -3,7 +3,8 @@ import type { GetProductHistoryRequest } from "../../packages/api/gen/bodega/pro
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { notFound } from "../../packages/service/errors.ts";
-import { fold, type ProductEvent, toMessage } from "./product.ts";
+import { fold, type Product, type ProductEvent, toMessage } from "./product.ts";
+import { showProduct } from "./show-products.ts";
 import { findEvents, findProduct } from "./store.ts";
 
 /** All events, and the product as they add up at `at`. How much of it could be sold then is stock's history, not told here. */
@@ -11,8 +12,12 @@ export async function getProductHistory(app: App, _caller: Caller, { productId, 
   const events = await findEvents(app.sql, productId);
   if (events.length === 0) throw notFound("product", productId);
   const product = fold(at ? events.filter((event) => event.at.getTime() <= milliseconds(at)) : events);
-  const available = at ? 0 : ((await findProduct(app.sql, productId))?.available ?? 0);
-  return { events: events.map(eventMessage), ...(product && { product: toMessage(product, available) }) };
+  const shown = product && (at ? toMessage(product, 0) : await showNow(app, product));
+  return { events: events.map(eventMessage), ...(shown && { product: shown }) };
+}
+
+async function showNow(app: App, product: Product) {
+  return showProduct(app, app.sql, product, (await findProduct(app.sql, product.productId))?.available ?? 0);
 }
 
 function eventMessage({ type, version, changes, actor, traceId, at }: ProductEvent) {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
-import { type ProductSystem, startProduct } from "../../tests/product-system.ts";
-import { refusal } from "../../tests/refusal.ts";
+import { ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
+import { refusal } from "../../tests/kit/refusal.ts";
+import { type ProductSystem, startProduct } from "../../tests/kit/services/product.ts";
 
 setDefaultTimeout(60_000);
 let system: ProductSystem;
@@ -75,4 +76,26 @@ test("percent, underscore and backslash are letters to look for, not patterns", 
   expect(await find("c\\d")).toEqual([backslash.productId]);
   expect(await find("\\")).toEqual([backslash.productId]);
   expect(await find("' or true --")).toEqual([]);
+});
+
+test("a name is found however its accents are written", async () => {
+  const [composed, apart] = ["Caf\u00e9 noir", "Cafe\u0301 au lait"];
+  const made = [await system.make({ name: composed }), await system.make({ name: apart })];
+  for (const query of ["caf\u00e9", "CAFE\u0301", "\uff43af\u00e9"]) {
+    const { products } = await system.anyone.listProducts({ query });
+    expect(products.map(({ productId }) => productId)).toEqual(made.map(({ productId }) => productId));
+  }
+});
+
+test("what nobody pays with is no currency", async () => {
+  const priced = (currencyCode: string) =>
+    system.as("admin", ProductService).createProduct({
+      ...{ requestId: `in ${currencyCode}`, sku: `in-${currencyCode}`, name: "tea" },
+      price: { currencyCode, minorUnits: 100n },
+    });
+  expect((await priced("JPY")).product?.price?.currencyCode).toBe("JPY");
+  expect(await refusal(priced("ABC"))).toMatchObject({
+    code: Code.InvalidArgument,
+    message: "price.currency_code: expected a currency of ISO 4217, found ABC",
+  });
 });

@@ -3,7 +3,7 @@ import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { invalidField } from "../../packages/service/errors.ts";
 import { readPage } from "../../packages/service/paging.ts";
-import { toMessage } from "./product.ts";
+import { showProducts } from "./show-products.ts";
 import { findOnShelf } from "./store.ts";
 
 export async function listProducts(app: App, _caller: Caller, req: ListProductsRequest) {
@@ -19,5 +19,5 @@ export async function listProducts(app: App, _caller: Caller, req: ListProductsR
     (after, rowsMax) => findOnShelf(app.sql, filter, after, rowsMax),
     ({ productId }) => productId,
   );
-  return { products: page.map((product) => toMessage(product, product.available)), nextPageToken };
+  return { products: await showProducts(app, app.sql, page), nextPageToken };
 }

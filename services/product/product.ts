@@ -2,6 +2,9 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ProductSchema } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import type { Money } from "../../packages/api/gen/bodega/type/v1/money_pb.ts";
+import { isCurrency } from "../../packages/api/money.ts";
+import { invalidField } from "../../packages/service/errors.ts";
+import type { saleAt } from "../../packages/service/sale-hours.ts";
 
 /** A product as its events add up. What can be sold of it is stock's to say and is kept beside it. */
 export interface Product {
@@ -33,7 +36,7 @@ export interface Draft {
 export interface ProductEvent {
   productId: string;
   version: bigint;
-  type: "product.created" | "product.updated" | "product.archived";
+  type: "product.created" | "product.updated" | "product.archived" | "product.unarchived";
   changes: Changes;
   actor: string;
   traceId: string;
@@ -76,7 +79,7 @@ export function apply(product: Product | undefined, { productId, version, type, 
     priceMinorUnits: changes.price ? BigInt(changes.price.minorUnits) : base.priceMinorUnits,
     collections: changes.collections ?? base.collections,
     prepared: changes.prepared ?? base.prepared,
-    archived: type === "product.archived" || base.archived,
+    archived: type === "product.archived" || (base.archived && type !== "product.unarchived"),
     version,
     updatedAt: at,
   };
@@ -92,15 +95,29 @@ export function changesOf({ price, ...rest }: Draft): Changes {
   return { ...rest, price: moneyJson(price) };
 }
 
+/** A code that nobody knows has no minor unit: nobody could say what it costs. */
+export function refuseUnknownCurrency({ currencyCode }: Draft["price"]): void {
+  if (isCurrency(currencyCode)) return;
+  throw invalidField("price.currency_code", `expected a currency of ISO 4217, found ${currencyCode}`);
+}
+
 export function moneyJson({ currencyCode, minorUnits }: Draft["price"]): { currencyCode: string; minorUnits: string } {
   return { currencyCode, minorUnits: minorUnits.toString() };
 }
 
-export function toMessage(product: Product, available: number): MessageInitShape<typeof ProductSchema> {
+/** `sale` left out: as of the past, of which no menu is known. */
+export function toMessage(
+  product: Product,
+  available: number,
+  sale?: ReturnType<typeof saleAt>,
+): MessageInitShape<typeof ProductSchema> {
+  const opensAt = sale && !sale.onSale && !product.archived ? sale.at : null;
   return {
     ...shared(product),
     available,
     archived: product.archived,
+    onSale: sale?.onSale === true && !product.archived,
+    ...(opensAt && { onSaleAt: timestampFromDate(opensAt) }),
     createdAt: timestampFromDate(product.createdAt),
     updatedAt: timestampFromDate(product.updatedAt),
   };

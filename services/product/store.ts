@@ -41,42 +41,113 @@ export function insertEvent(tx: Recording, event: ProductEvent): void {
 
 export async function findProduct(sql: Sql, productId: string): Promise<Shelved | undefined> {
   const [row] = await sql<ProductRow[]>`select * from products where product_id = ${productId}`;
-  return row && toProduct(row);
+  return row && productFrom(row);
+}
+
+export async function findProductBySku(sql: Sql, sku: string): Promise<Shelved | undefined> {
+  const [row] = await sql<ProductRow[]>`select * from products where sku = ${sku}`;
+  return row && productFrom(row);
 }
 
 export async function lockProduct(sql: Sql, productId: string): Promise<Shelved | undefined> {
   const [row] = await sql<ProductRow[]>`select * from products where product_id = ${productId} for update`;
-  return row && toProduct(row);
+  return row && productFrom(row);
 }
 
-/** Products on the shelf after the one named, by id. */
+/** Products as they are kept, locked in the order of their ids. */
+export async function lockProducts(sql: Sql, productIds: string[]): Promise<Map<string, Product>> {
+  const rows = await sql<ProductRow[]>`
+    select * from products where product_id = any(${productIds}) order by product_id for update`;
+  return new Map(
+    rows.map((row) => {
+      const { available: _, ...product } = productFrom(row);
+      return [product.productId, product];
+    }),
+  );
+}
+
+/** All that is kept of products, row or event, in the order of their ids. */
+export async function findProductIds(sql: Sql, after: string | null, rowsMax: number): Promise<string[]> {
+  const behind = after === null ? sql`` : sql`where product_id > ${after}`;
+  const rows = await sql<{ product_id: string }[]>`
+    (select product_id from products ${behind} order by product_id limit ${rowsMax}) union
+    (select product_id from product_events ${behind} ${after === null ? sql`where` : sql`and`} version = 1 order by product_id limit ${rowsMax})
+    order by product_id limit ${rowsMax}`;
+  return rows.map(({ product_id }) => product_id);
+}
+
+/** Takes the stream's word for a product. Stock's stays; of a row that is new it is asked for (`stock_version` -1). */
+export async function putProduct(sql: Sql, product: Product): Promise<void> {
+  const { productId, sku, name, description, currencyCode, priceMinorUnits, collections, prepared, archived } = product;
+  await sql`
+    insert into products (product_id, sku, name, description, currency_code, price_minor_units, collections, prepared, archived, version, created_at, updated_at, stock_version)
+    values (${productId}, ${sku}, ${name}, ${description}, ${currencyCode}, ${priceMinorUnits}, ${collections}, ${prepared}, ${archived},
+      ${product.version}, ${product.createdAt}, ${product.updatedAt}, -1)
+    on conflict (product_id) do update set sku = excluded.sku, name = excluded.name, description = excluded.description,
+      currency_code = excluded.currency_code, price_minor_units = excluded.price_minor_units, collections = excluded.collections,
+      prepared = excluded.prepared, archived = excluded.archived, version = excluded.version,
+      created_at = excluded.created_at, updated_at = excluded.updated_at`;
+}
+
+export async function findUnknownToStock(sql: Sql, productIds: string[]): Promise<string[]> {
+  const rows = await sql<{ product_id: string }[]>`
+    select product_id from products where product_id = any(${productIds}) and stock_version < 0`;
+  return rows.map(({ product_id }) => product_id);
+}
+
+/** Products on the shelf after the one named, in the order of the collection's menu, then by id. */
 export async function findOnShelf(sql: Sql, shelf: Shelf, after: string | null, rowsMax: number): Promise<Shelved[]> {
   const { collection, priceMin, priceMax } = shelf;
-  const patterns = shelf.words.map((word) => `%${word.replace(/[\\%_]/g, "\\$&")}%`);
+  // One form for what looks alike, such as an accent apart from its letter.
+  const patterns = shelf.words.map((word) => `%${word.normalize("NFKC").replace(/[\\%_]/g, "\\$&")}%`);
+  // Of a menu's products those that it names come first, in its order.
+  const menu = sql`(select product_ids from menus where collection = ${collection} and not removed)`;
+  const order =
+    collection === "" ? sql`product_id` : sql`coalesce(array_position(${menu}, product_id), 2147483647), product_id`;
+  const last =
+    collection === ""
+      ? sql`${after}::uuid`
+      : sql`coalesce(array_position(${menu}, ${after}::uuid), 2147483647), ${after}::uuid`;
   const rows = await sql<ProductRow[]>`
     select * from products where not archived
-      ${after === null ? sql`` : sql`and product_id > ${after}`}
-      ${patterns.length === 0 ? sql`` : sql`and concat_ws(' ', name, sku, description) ilike all(${patterns})`}
+      ${after === null ? sql`` : sql`and (${order}) > (${last})`}
+      ${patterns.length === 0 ? sql`` : sql`and normalize(concat_ws(' ', name, sku, description), nfkc) ilike all(${patterns})`}
       ${collection === "" ? sql`` : sql`and collections @> ${[collection]}`}
       ${priceMin === undefined ? sql`` : sql`and price_minor_units >= ${priceMin}`}
       ${priceMax === undefined ? sql`` : sql`and price_minor_units <= ${priceMax}`}
-    order by product_id limit ${rowsMax}`;
-  return rows.map(toProduct);
+    order by ${order} limit ${rowsMax}`;
+  return rows.map(productFrom);
 }
 
 export async function findEvents(sql: Sql, productId: string): Promise<ProductEvent[]> {
-  const rows = await sql<EventRow[]>`select * from product_events where product_id = ${productId} order by version`;
-  return rows.map(({ product_id, trace_id, ...rest }) => ({ ...rest, productId: product_id, traceId: trace_id }));
+  return (await findEventsOf(sql, [productId])).get(productId) ?? [];
 }
 
-/** Takes stock's word where it is newer than what is kept. */
+/** The streams of several products. */
+export async function findEventsOf(sql: Sql, productIds: string[]): Promise<Map<string, ProductEvent[]>> {
+  const rows = await sql<EventRow[]>`
+    select * from product_events where product_id = any(${productIds}) order by product_id, version`;
+  const events = rows.map(({ product_id, trace_id, ...rest }) => ({
+    ...rest,
+    productId: product_id,
+    traceId: trace_id,
+  }));
+  return Map.groupBy(events, ({ productId }) => productId);
+}
+
+/** Takes stock's word where it is newer than what is kept. The rows are locked in key order, as others lock them. */
 export async function saveAvailable(
   sql: Sql,
   rows: { product_id: string; available: number; version: string }[],
 ): Promise<void> {
   await sql`
+    with said as (
+      select * from json_to_recordset(${JSON.stringify(rows)}::text::json) as said(product_id uuid, available int, version bigint)
+    ), locked as materialized (
+      select product_id from products where product_id in (select product_id from said) order by product_id for update
+    )
     update products p set available = said.available, stock_version = said.version
-    from json_to_recordset(${JSON.stringify(rows)}::text::json) as said(product_id uuid, available int, version bigint)
+    from said join locked using (product_id)
     where p.product_id = said.product_id and p.stock_version < said.version`;
 }
 
@@ -107,7 +178,7 @@ interface EventRow {
   at: Date;
 }
 
-function toProduct(row: ProductRow): Shelved {
+function productFrom(row: ProductRow): Shelved {
   const { sku, name, description, collections, prepared, archived, version, available } = row;
   return {
     productId: row.product_id,

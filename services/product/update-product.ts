@@ -3,16 +3,18 @@ import { Code } from "@connectrpc/connect";
 import { ProductUpdated } from "../../packages/api/facts.ts";
 import type { UpdateProductRequest } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import type { App } from "../../packages/service/app.ts";
+import { audit } from "../../packages/service/audit.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { invalidField, notFound, refused } from "../../packages/service/errors.ts";
-import { currentContext } from "../../packages/telemetry/context.ts";
-import { apply, type Changes, moneyJson, next, type Product, shared, toMessage } from "./product.ts";
+import { apply, type Changes, moneyJson, next, type Product, refuseUnknownCurrency, shared } from "./product.ts";
+import { showProduct } from "./show-products.ts";
 import { findProduct, insertEvent, saveProduct } from "./store.ts";
 
 export async function updateProduct(app: App, caller: Caller, req: UpdateProductRequest) {
   if (req.clearCollections && req.collections.length > 0) {
     throw invalidField("collections", "expected none beside clear_collections, found some");
   }
+  if (req.price) refuseUnknownCurrency(req.price);
   return app.transact(async (tx) => {
     const current = await findProduct(tx.sql, req.productId);
     refuseUnlessCurrent(current, req);
@@ -27,9 +29,10 @@ export async function updateProduct(app: App, caller: Caller, req: UpdateProduct
       refuseUnlessCurrent(await findProduct(tx.sql, req.productId), req);
       throw new Error(`product ${req.productId} kept version ${req.expectedVersion} but could not be saved`);
     }
-    insertEvent(tx, { ...updated, actor: caller.userId, traceId: currentContext()?.traceId ?? "" });
+    insertEvent(tx, { ...updated, actor: caller.userId, traceId: tx.context.traceId });
     tx.emit(ProductUpdated, { ...shared(product), updatedAt: timestampFromDate(product.updatedAt) });
-    return { product: toMessage(product, current.available) };
+    audit(app, tx, caller, { subject: product.productId, detail: Object.keys(changes).join() });
+    return { product: await showProduct(app, tx.sql, product, current.available) };
   });
 }
 

@@ -10,8 +10,8 @@ export async function checkAvailability(app: App, _caller: Caller, { lines }: Ch
     app.sql,
     lines.map(({ productId }) => productId),
   );
-  const available = new Map(items.map((item) => [item.productId, availableOf(item)]));
+  const available = new Map(items.map((item) => [item.product_id, availableOf(item)]));
   return {
-    lines: lines.map(({ productId }) => ({ productId, available: available.get(productId.toLowerCase()) ?? 0 })),
+    lines: lines.map(({ productId }) => ({ productId, available: available.get(productId) ?? 0 })),
   };
 }

@@ -8,6 +8,7 @@ import { findItems } from "./store.ts";
 export async function getStock(app: App, _caller: Caller, { productId }: GetStockRequest) {
   const [item] = await findItems(app.sql, [productId]);
   if (!item) throw notFound("stock", productId);
-  const { onHand, reserved } = item;
-  return { stock: { productId: item.productId, onHand, reserved, available: availableOf(item) } };
+  return {
+    stock: { productId: item.product_id, onHand: item.on_hand, reserved: item.reserved, available: availableOf(item) },
+  };
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   type Arbitrary,
   array,
@@ -12,13 +12,15 @@ import {
   record,
   tuple,
 } from "fast-check";
+import type { FactEnvelope } from "../../packages/api/envelope.ts";
 import * as facts from "../../packages/api/facts.ts";
 import { StockService } from "../../packages/api/gen/bodega/stock/v1/stock_pb.ts";
 import type { Body, BodyInit, Fact } from "../../packages/api/messages.ts";
-import type { FactMessage } from "../../packages/events/events.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
-import { createReceiver } from "../../packages/service/reactions.ts";
-import { type System, startSystem } from "../../tests/system.ts";
+import { handlersOf } from "../../packages/service/engine/handle.ts";
+import { createReceiver } from "../../packages/service/engine/reactions.ts";
+import { factMessage, received } from "../../tests/kit/messages.ts";
+import { type System, startSystem } from "../../tests/kit/system.ts";
 import { onOrderCancelled } from "./on-order-cancelled.ts";
 import { onOrderCreated } from "./on-order-created.ts";
 import { onOrderPaid } from "./on-order-paid.ts";
@@ -141,7 +143,7 @@ test("many members of the group at once, with the same facts: the books agree an
     }),
     ...(n % 2 === 0 ? [message(facts.OrderCancelled, { orderId })] : []),
   ]);
-  const receive = createReceiver(app, stock().hears);
+  const receive = createReceiver(app, handlersOf("stock", stock().hears, []));
   const members = [perOrder, perOrder.toReversed(), perOrder.slice(20), perOrder.slice(0, 40).toReversed()];
   await Promise.all(
     members.map(async (member) => {
@@ -167,7 +169,13 @@ async function newWorld(initialStock: number[]): Promise<World> {
   const bodies = products.map((productId, at) =>
     create(facts.ProductCreated.schema, { productId, initialStock: initialStock[at] ?? 0 }),
   );
-  await app.transact((tx) => onProductCreated(app, tx, bodies));
+  await app.transact((tx) =>
+    onProductCreated(
+      app,
+      tx,
+      bodies.map((body) => received(tx, body)),
+    ),
+  );
   return {
     products,
     orders: Array.from({ length: ORDERS }, () => system.random.id()),
@@ -183,9 +191,10 @@ async function hear(tx: Tx, world: World, each: Step) {
       orderId,
       lines: linesOf(world, each.lines),
     });
-    await onOrderCreated(app, tx, [body, body]);
-  } else if (each.does === "pay") await onOrderPaid(app, tx, [create(facts.OrderPaid.schema, { orderId })]);
-  else await onOrderCancelled(app, tx, [create(facts.OrderCancelled.schema, { orderId })]);
+    await onOrderCreated(app, tx, [received(tx, body), received(tx, body)]);
+  } else if (each.does === "pay")
+    await onOrderPaid(app, tx, [received(tx, create(facts.OrderPaid.schema, { orderId }))]);
+  else await onOrderCancelled(app, tx, [received(tx, create(facts.OrderCancelled.schema, { orderId }))]);
 }
 
 async function adjust(world: World, { product: at, delta }: { product: number; delta: number }, possible: boolean) {
@@ -201,7 +210,7 @@ async function expectWorld(world: World, initialStock: number[], model: Model) {
   expect(items.map(({ on_hand, reserved }) => [on_hand, reserved])).toEqual(
     model.onHand.map((count, at) => [count, model.reserved[at] ?? 0]),
   );
-  const statuses = reservations.map(({ orderId, status }) => [world.orders.indexOf(orderId), status]);
+  const statuses = reservations.map(({ order_id, status }) => [world.orders.indexOf(order_id), status]);
   expect(statuses.toSorted()).toEqual([...model.orders].map(([at, { status }]) => [at, status]).toSorted());
 }
 
@@ -214,7 +223,7 @@ async function expectBooks({ products, orders, adjusted }: World, initialStock: 
     select product_id, version, sum(sum(on_hand_delta)) over w::bigint as on_hand, sum(sum(reserved_delta)) over w::bigint as reserved
     from stock_ledger where product_id = any(${products}) group by product_id, version window w as (partition by product_id order by version) order by version`;
   const reservations = await sql<Reservation[]>`
-    select order_id as "orderId", status, lines from reservations where order_id = any(${orders})`;
+    select order_id, status, lines from reservations where order_id = any(${orders})`;
   for (const { on_hand, reserved } of history) {
     expect(reserved).toBeGreaterThanOrEqual(0n);
     expect(on_hand).toBeGreaterThanOrEqual(reserved);
@@ -246,18 +255,6 @@ function linesOf(world: World, wants: { product: number; quantity: number }[]) {
   return wants.map((want) => ({ productId: world.products[want.product] ?? "", quantity: want.quantity }));
 }
 
-function message<F extends Fact>(fact: F, init: BodyInit<F>): FactMessage {
-  const body = create(fact.schema, init as never);
-  const id = system.random.id();
-  return {
-    id,
-    type: fact.type,
-    topic: fact.topic,
-    key: fact.key(body),
-    source: "test",
-    time: system.clock.now(),
-    body: toBinary(fact.schema, body),
-    traceparent: "",
-    requestId: id,
-  };
+function message<F extends Fact>(fact: F, init: BodyInit<F>): FactEnvelope {
+  return factMessage(system, fact, init);
 }

@@ -3,34 +3,27 @@ import { type ListReservationsRequest, ReservationStatus } from "../../packages/
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { readPage } from "../../packages/service/paging.ts";
-import type { Reservation, Status } from "./reservation.ts";
+import { stateOf } from "../../packages/service/states.ts";
+import type { Reservation } from "./reservation.ts";
 import { findReservations } from "./store.ts";
 
 export async function listReservations(app: App, _caller: Caller, req: ListReservationsRequest) {
-  const status = STATUS[req.status] ?? null;
+  const status = stateOf(ReservationStatus, req.status);
   const { page, nextPageToken } = await readPage(
     req,
     { status },
     (before, rowsMax) => findReservations(app.sql, status, before, rowsMax),
-    ({ orderId }) => orderId,
+    ({ order_id }) => order_id,
   );
   return { reservations: page.map(toMessage), nextPageToken };
 }
 
-function toMessage({ orderId, status, lines, createdAt, updatedAt }: Reservation) {
+function toMessage({ order_id, status, lines, created_at, updated_at }: Reservation) {
   return {
-    orderId,
+    orderId: order_id,
     status: ReservationStatus[status],
     lines,
-    createdAt: timestampFromDate(createdAt),
-    updatedAt: timestampFromDate(updatedAt),
+    createdAt: timestampFromDate(created_at),
+    updatedAt: timestampFromDate(updated_at),
   };
 }
-
-const STATUS: Record<ReservationStatus, Status | null> = {
-  [ReservationStatus.UNSPECIFIED]: null,
-  [ReservationStatus.RESERVED]: "RESERVED",
-  [ReservationStatus.REJECTED]: "REJECTED",
-  [ReservationStatus.RELEASED]: "RELEASED",
-  [ReservationStatus.COMMITTED]: "COMMITTED",
-};

@@ -1,6 +1,6 @@
-import { isUuid } from "../../packages/database/ids.ts";
 import { invalidField } from "../../packages/service/errors.ts";
-import type { Kind } from "./book.ts";
+import { uuid } from "../../packages/service/uuid.ts";
+import type { Kind } from "./ledger.ts";
 
 export type Status = "RESERVED" | "REJECTED" | "RELEASED" | "COMMITTED";
 
@@ -9,13 +9,13 @@ export interface Line {
   quantity: number;
 }
 
-/** What is held, or was, for one order. */
+/** A row of `reservations`: what is held, or was, for one order. */
 export interface Reservation {
-  orderId: string;
+  order_id: string;
   status: Status;
   lines: Line[];
-  createdAt: Date;
-  updatedAt: Date;
+  created_at: Date;
+  updated_at: Date;
 }
 
 export interface Move {
@@ -50,10 +50,4 @@ export function mergeLines(lines: Line[]): Line[] {
     merged.set(productId, (merged.get(productId) ?? 0) + line.quantity);
   }
   return Array.from(merged, ([productId, quantity]) => ({ productId, quantity }));
-}
-
-/** An id as PostgreSQL writes it, so that it finds its row in a Map. */
-export function uuid(field: string, id: string): string {
-  if (!isUuid(id)) throw invalidField(field, `expected a UUID, found ${JSON.stringify(id)}`);
-  return id.toLowerCase();
 }

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { FactEnvelope } from "../../packages/api/envelope.ts";
 import * as facts from "../../packages/api/facts.ts";
-import { ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import { ReservationStatus, StockService } from "../../packages/api/gen/bodega/stock/v1/stock_pb.ts";
 import type { BodyInit, Fact } from "../../packages/api/messages.ts";
-import type { FactMessage } from "../../packages/events/events.ts";
 import { reasonOf } from "../../packages/service/errors.ts";
-import { type System, startSystem } from "../../tests/system.ts";
+import { addProduct } from "../../tests/kit/customers.ts";
+import { factMessage, tell } from "../../tests/kit/messages.ts";
+import { type System, startSystem } from "../../tests/kit/system.ts";
 
 setDefaultTimeout(60_000);
 let system: System;
@@ -20,36 +20,12 @@ const stock = () => system.as("admin", StockService);
 
 let made = 0;
 async function makeProduct(initialStock: number): Promise<string> {
-  const sku = `SKU-${made++}`;
-  const price = { currencyCode: "EUR", minorUnits: 100n };
-  const { product } = await system
-    .as("admin", ProductService)
-    .createProduct({ requestId: sku, sku, name: sku, price, initialStock });
-  await system.settle();
-  return product?.productId ?? "";
+  const productId = await addProduct(system, { sku: `SKU-${made++}`, stock: initialStock });
+  return productId;
 }
 
-function message<F extends Fact>(fact: F, init: BodyInit<F>): FactMessage {
-  const body = create(fact.schema, init as MessageInitShape<F["schema"]> as never);
-  const id = system.random.id();
-  const traceparent = `00-${id.replaceAll("-", "")}-00000000000000ab-01`;
-  return {
-    id,
-    type: fact.type,
-    topic: fact.topic,
-    key: fact.key(body),
-    source: "test",
-    time: system.clock.now(),
-    body: toBinary(fact.schema, body),
-    traceparent,
-    requestId: `request-${id}`,
-  };
-}
-
-async function hear(...messages: FactMessage[]): Promise<void> {
-  await system.platform.events.publish(messages);
-  await system.settle();
-}
+const message = <F extends Fact>(fact: F, init: BodyInit<F>) => factMessage(system, fact, init);
+const hear = (...messages: FactEnvelope[]) => tell(system, ...messages);
 
 const created = (orderId: string, ...lines: [productId: string, quantity: number][]) =>
   message(facts.OrderCreated, { orderId, lines: lines.map(([productId, quantity]) => ({ productId, quantity })) });
@@ -108,6 +84,17 @@ test("an adjustment counts once per request, and leaves alone what is reserved",
   });
   await system.settle();
   await expectBooksToAgree();
+});
+
+test("a request that was refused may come again under its key, and is answered when what it asks for has become possible", async () => {
+  const productId = await makeProduct(1);
+  const asked = { requestId: "too-early", productId, delta: -3, reason: "sold at the counter" };
+  const refused = await stock()
+    .adjustStock(asked)
+    .catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: Code.FailedPrecondition });
+  await stock().adjustStock({ requestId: "delivery", productId, delta: 5, reason: "a delivery" });
+  expect((await stock().adjustStock(asked)).stock).toMatchObject({ onHand: 3 });
 });
 
 test("a product may be adjusted before its creation is heard of here; its initial stock still counts once", async () => {

@@ -4,10 +4,10 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { say } from "../chaos/books.ts";
 import { createClient } from "../chaos/client.ts";
 import { createDice, SEED } from "../chaos/dice.ts";
+import { countPoints, startBuyers } from "../chaos/points-buyers.ts";
 import { openShop } from "../chaos/shop.ts";
-import { databaseOf, dropDatabases } from "../databases.ts";
-import { countPoints, startBuyers } from "../points-buyers.ts";
-import { testPostgres } from "../postgres.ts";
+import { databaseOf, dropDatabases } from "../kit/databases.ts";
+import { testPostgres } from "../kit/postgres.ts";
 import { createProcesses, type Processes } from "./processes.ts";
 
 setDefaultTimeout(400_000);

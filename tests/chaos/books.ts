@@ -95,7 +95,9 @@ export function tell({ state }: Books, { tries }: Client, kills: Record<string, 
   const refunded = state.checkouts.filter((checkout) => checkout.refunded > 0n).length;
   const outageMs = Math.max(0, ...outages.map(({ from, to }) => to - from));
   say(`  faults      ${list(Object.entries(kills))}; longest outage ${outageMs} ms`);
-  say(`  asked       ${tries.asked} times, ${tries.unanswered} unanswered, ${tries.unavailable} told to come back`);
+  say(
+    `  asked       ${tries.asked} times, ${tries.unanswered} unanswered, ${tries.unavailable} told to come back, ${tries.late} took too long`,
+  );
   say(`  orders      ${list(Array.from(statuses, ([name, orders]): [string, number] => [name, orders.length]))}`);
   say(`  told        ${state.acknowledged.length} times; money given back for ${refunded} orders`);
   say(`  expired     at most ${Math.round(Math.max(0, ...lateMs))} ms late`);

@@ -25,7 +25,7 @@ function sound(): State {
   const expired = { cancelledAt: later(24), cancelReason: "EXPIRED", reservation: "RELEASED" };
   const names = ["sold", "expired", "refunded"];
   const keys = names.map((orderId) => ({ customerId: "ann", requestId: `key-${orderId}`, orderId }));
-  const mail = (orderId: string, template: string, status = "sent") => ({
+  const mail = (orderId: string, template: string, status = "SENT") => ({
     recipient: "ann@bodega.test",
     subject: `${template}: ${orderId}`,
     template,
@@ -38,7 +38,7 @@ function sound(): State {
     mail("sold", "order_completed"),
     mail("expired", "payment_reminder"),
     mail("expired", "payment_reminder"),
-    mail("expired", "payment_reminder", "dropped"),
+    mail("expired", "payment_reminder", "DROPPED"),
     mail("expired", "order_cancelled"),
     mail("refunded", "order_cancelled"),
   ];
@@ -59,7 +59,7 @@ function sound(): State {
     differences: 0,
     mails,
     caught: mails
-      .filter(({ status }) => status === "sent")
+      .filter(({ status }) => status === "SENT")
       .map(({ recipient, subject }, index) => ({ messageId: `<${index}@bodega>`, recipient, subject, handOvers: 1 })),
     checkouts: [
       { paymentId: "1", orderId: "sold", captured: 900n, refunded: 0n },
@@ -180,7 +180,7 @@ test.each<[string, (state: State) => void, Record<string, number>]>([
   [
     "a mail that waits for ever",
     (state) => {
-      nth(state.mails, 5).status = "queued";
+      nth(state.mails, 5).status = "QUEUED";
     },
     { "mails forgotten": 1 },
   ],

@@ -6,7 +6,8 @@ export interface Client {
   ask<M extends DescMessage>(reply: M, call: Call): Promise<Answer<M>>;
   /** Posts a form until a page answers. */
   submit(url: string, fields: Record<string, string>): Promise<void>;
-  tries: { asked: number; unanswered: number; unavailable: number };
+  /** Late is what a service gave up by itself, because it took too long. */
+  tries: { asked: number; unanswered: number; unavailable: number; late: number };
   /** Answers that no client should ever see: a bug, and not "come back later". */
   unexpected: string[];
 }
@@ -28,8 +29,8 @@ const PAUSE_MS_MAX = 600;
 /** An outage is some seconds long. */
 const PATIENCE_MS = 150_000;
 
-export function createClient(base: string, dice: Dice): Client {
-  const tries = { asked: 0, unanswered: 0, unavailable: 0 };
+export function createClient(base: string, dice: Dice, { answerMsMax = ANSWER_MS_MAX } = {}): Client {
+  const tries = { asked: 0, unanswered: 0, unavailable: 0, late: 0 };
   const unexpected: string[] = [];
 
   /** Gives back the first answer that is one. */
@@ -37,9 +38,10 @@ export function createClient(base: string, dice: Dice): Client {
     const met: string[] = [];
     for (const patience = AbortSignal.timeout(PATIENCE_MS); !patience.aborted; ) {
       tries.asked += 1;
-      const answer = await attempt(url, init());
+      const answer = await attempt(url, { ...init(), signal: AbortSignal.timeout(answerMsMax) });
       met.push(answer === null ? "nothing" : `${answer.status} ${answer.text.slice(0, 200)}`);
       if (answer === null) tries.unanswered += 1;
+      else if (answer.status === 504) tries.late += 1;
       else if (comesBack(answer)) tries.unavailable += 1;
       else if (answer.status >= 500) unexpected.push(`${url} answered ${answer.status}: ${answer.text.slice(0, 300)}`);
       else return answer;
@@ -71,7 +73,7 @@ export function createClient(base: string, dice: Dice): Client {
 /** Null when there was no whole answer: nobody knows what became of the request. */
 async function attempt(url: string, init: RequestInit): Promise<{ status: number; text: string } | null> {
   try {
-    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+    const response = await fetch(url, init);
     return { status: response.status, text: await response.text() };
   } catch (error) {
     // Refused, reset and timed out are all one to a client; anything else is a mistake in this file.
@@ -80,9 +82,9 @@ async function attempt(url: string, init: RequestInit): Promise<{ status: number
   }
 }
 
-/** 503, a deadline that was missed, and a twin that is still being answered: ask again. */
+/** 503, and a twin that is still being answered: ask again. */
 function comesBack({ status, text }: { status: number; text: string }): boolean {
-  return status === 503 || status === 504 || (status === 409 && text.includes('"aborted"'));
+  return status === 503 || (status === 409 && text.includes('"aborted"'));
 }
 
 function field(json: JsonValue, name: string): string {

@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
+import { killPostgres, type Program, postgresOf, startProgram } from "../kit/program.ts";
 import { say } from "./books.ts";
 import type { Dice } from "./dice.ts";
 import { newPlace, type Place } from "./place.ts";
-import { killPostgres, type Program, postgresOf, startProgram } from "./program.ts";
 
 export interface Victim {
   program: Program;

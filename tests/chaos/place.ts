@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Environment, freePorts } from "../../scripts/copy/ports.ts";
+import { postgresIn } from "../../scripts/copy/postgres.ts";
 import { TIME_SCALE } from "./load.ts";
-import { type Environment, freePorts } from "./program.ts";
 import { ADMIN } from "./shop.ts";
 
 /** Where a program runs that is killed and started again. */
@@ -37,7 +38,6 @@ export async function newPlace(): Promise<Place> {
 
 /** The services' databases in a folder of data, for an operator. */
 export function urlsIn(dataDir: string): (service: string) => string {
-  const password = readFileSync(join(dataDir, "postgres/superuser-password"), "utf8").trim();
-  const port = readFileSync(join(dataDir, "postgres/postmaster.pid"), "utf8").split("\n")[3];
-  return (service) => `postgres://postgres:${password}@127.0.0.1:${port}/bodega_${service}`;
+  const { urlOf } = postgresIn(dataDir);
+  return (service) => urlOf(`bodega_${service}`);
 }

@@ -8,11 +8,11 @@ import {
   CreateProductResponseSchema,
   ListProductsResponseSchema,
 } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
+import { codeFor } from "../../scripts/copy/mails.ts";
 import { type Client, must } from "./client.ts";
 
 export const ADMIN = { email: "admin@bodega.test", password: "four crashing horses" };
 const PASSWORD = "seven crashing horses";
-const CODE_LOOKS_MAX = 200;
 
 export interface Customer {
   userId: string;
@@ -35,8 +35,8 @@ export interface Shop {
 }
 
 /** What a fresh start needs before anybody can order: an admin, products, and customers whose address is verified. */
-export async function openShop(client: Client, mailBase: string, customerCount: number): Promise<Shop> {
-  const adminToken = await login(client, ADMIN.email, ADMIN.password);
+export async function openShop(client: Client, mailBase: string, customerCount: number, admin = ADMIN): Promise<Shop> {
+  const adminToken = await login(client, admin.email, admin.password);
   const products = [
     await makeProduct(client, adminToken, { sku: "CHAOS-SOUP", prepared: true, initial: 100_000 }),
     await makeProduct(client, adminToken, { sku: "CHAOS-SPOON", prepared: false, initial: 100_000 }),
@@ -86,18 +86,13 @@ async function newCustomer(client: Client, mailBase: string, email: string): Pro
   return { userId: user?.userId ?? "", email, token };
 }
 
-/** The six digits stand on a line of their own. */
-async function codeFor(mailBase: string, email: string): Promise<string> {
-  for (let look = 0; look < CODE_LOOKS_MAX; look++) {
-    const found = await fetch(`${mailBase}/api/v2/search?kind=to&query=${email}`);
-    const code = /\\r\\n(\d{6})\\r\\n/.exec(await found.text())?.[1];
-    if (code) return code;
-    await Bun.sleep(50);
-  }
-  throw new Error(`no verification code came for ${email}`);
+/** Tokens live for ten minutes: who orders for longer logs in again. */
+export async function renewTokens(client: Client, shop: Shop, admin = ADMIN): Promise<void> {
+  shop.adminToken = await login(client, admin.email, admin.password);
+  for (const customer of shop.customers) customer.token = await login(client, customer.email, PASSWORD);
 }
 
-async function login(client: Client, email: string, password: string): Promise<string> {
+export async function login(client: Client, email: string, password: string): Promise<string> {
   const call = { method: "POST", path: "/v1/sessions", body: { email, password } } as const;
   return (await must(client.ask(LoginResponseSchema, call))).accessToken;
 }

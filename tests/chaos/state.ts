@@ -4,7 +4,7 @@ import { ListOrdersResponseSchema, PlaceOrderResponseSchema } from "../../packag
 import { ReconcileResponseSchema } from "../../packages/api/gen/bodega/stock/v1/stock_pb.ts";
 import { PaymentDeadline } from "../../packages/api/jobs.ts";
 import type { Sql } from "../../packages/database/database.ts";
-import { countUndelivered } from "../../packages/events/embedded.ts";
+import { carriedBy } from "../../scripts/copy/carried.ts";
 import { type Client, must } from "./client.ts";
 import type { Acknowledgement, Load } from "./load.ts";
 import type { Shop } from "./shop.ts";
@@ -90,12 +90,6 @@ export async function waiting(client: Client, adminToken: string, { broker }: Da
   const kept = backlogs.reduce((sum, each) => sum + each.outbox + each.jobsDue + each.jobsScheduled, 0n);
   if (!broker) return Number(kept);
   return Number(kept) + (await carriedBy(broker));
-}
-
-/** Facts and jobs that the embedded broker has still to deliver. */
-export async function carriedBy(broker: Sql): Promise<number> {
-  const [queued] = await broker<{ count: bigint }[]>`select count(*) as count from queued`;
-  return Number(queued?.count ?? 0n) + (await countUndelivered(broker));
 }
 
 export async function readState(

@@ -1,7 +1,7 @@
 import { createLog } from "../../packages/telemetry/log.ts";
 import { readConfig } from "../../services/gateway/config.ts";
 import { createGateway } from "../../services/gateway/gateway.ts";
-import type { System, User } from "../system.ts";
+import type { System, User } from "../kit/system.ts";
 
 export interface Edge {
   url: string;

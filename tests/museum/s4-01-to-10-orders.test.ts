@@ -1,6 +1,5 @@
 // What the main seed's order and product services did to their customers. Each test begins with it.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { KitchenService } from "../../packages/api/gen/bodega/kitchen/v1/kitchen_pb.ts";
 import { MailService } from "../../packages/api/gen/bodega/mail/v1/mail_pb.ts";
 import {
   CancelReason,
@@ -13,8 +12,18 @@ import { ProductService } from "../../packages/api/gen/bodega/product/v1/product
 import { StockService } from "../../packages/api/gen/bodega/stock/v1/stock_pb.ts";
 import type { App } from "../../packages/service/app.ts";
 import { paymentRoutes } from "../../services/payment/routes.ts";
-import { addCustomer, addProduct, differences, mailsAbout, orderNow, pay, place, stockOf } from "../customers.ts";
-import { type System, startSystem, type User } from "../system.ts";
+import {
+  addCustomer,
+  addProduct,
+  differences,
+  handOver,
+  mailsAbout,
+  orderNow,
+  pay,
+  place,
+  stockOf,
+} from "../kit/customers.ts";
+import { type System, startSystem, type User } from "../kit/system.ts";
 
 setDefaultTimeout(60_000);
 const HOUR_MS = 3_600_000;
@@ -109,12 +118,7 @@ test("s4-06 nobody fulfils a paid order: the kitchen does, and then it is comple
   await system.settle();
   await pay(system, ann, orderId);
   await system.settle();
-  const kitchen = system.as("kitchen", KitchenService);
-  const ticketId = (await kitchen.listTickets({ orderId })).tickets[0]?.ticketId ?? "";
-  await kitchen.acceptTicket({ ticketId });
-  await kitchen.markReady({ ticketId });
-  await kitchen.handOver({ ticketId });
-  await system.settle();
+  await handOver(system, orderId);
   const { entries } = await system.as(ann, OrderService).getOrderHistory({ orderId });
   expect(entries.map(({ to }) => to)).toEqual([OrderStatus.PENDING, OrderStatus.PAID, OrderStatus.COMPLETED]);
 });

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { OrderService, OrderStatus } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
-import { systemRandom } from "../../packages/service/random.ts";
-import { createVerifier, deriveServiceKey, signToken } from "../../packages/service/tokens.ts";
-import { addCustomer, addProduct, orderNow, place } from "../customers.ts";
-import { type System, startSystem, type User } from "../system.ts";
+import { createVerifier, deriveServiceKey, signToken } from "../../packages/service/wire/tokens.ts";
+import { systemRandom } from "../../packages/time/random.ts";
+import { codeIn } from "../../scripts/copy/mails.ts";
+import { addCustomer, addProduct, orderNow, place } from "../kit/customers.ts";
+import { type System, startSystem, type User } from "../kit/system.ts";
 import { type Edge, openEdge } from "./edge.ts";
 
 setDefaultTimeout(60_000);
@@ -90,7 +91,7 @@ test("s4-19 codes follow from the clock: at one moment of it no two have anythin
   const emails = Array.from({ length: 10 }, (_, index) => `s4-19-${index}@bodega.test`);
   for (const email of emails) await edge.rest(null, "POST /v1/users", { email, password: PASSWORD });
   await system.settle();
-  const codes = await Promise.all(emails.map(codeIn));
+  const codes = await Promise.all(emails.map(newestCode));
   // Two of them may meet by chance, once in 20,000 runs.
   expect(new Set(codes).size).toBeGreaterThanOrEqual(codes.length - 1);
   expect(systemRandom(system.clock).digits(30)).not.toBe(systemRandom(system.clock).digits(30));
@@ -119,12 +120,16 @@ test("s4-21 mail signs tokens of users: a service has a name of its own, and nob
   expect((await orders.getOrder({ orderId })).order?.customerId).toBe(ann.userId);
   await expect(orders.cancelOrder({ orderId })).rejects.toThrow(/not_found/);
   expect((await orderNow(system, orderId)).status).toBe(OrderStatus.PENDING);
-  const key = await deriveServiceKey("mail");
-  const verifier = createVerifier(async () => ({ keys: [key.publicJwk] }), system.clock);
-  const sign = (roles: Role[]) => signToken(key, { userId: ann.userId, roles, tokenId: "1" }, system.clock.now());
+  const key = await deriveServiceKey("the secret of mail", "mail");
+  const verifier = createVerifier(async () => ({ keys: [] }), system.clock, { trusted: [key.publicJwk] });
+  const sign = (roles: Role[], userId = "service:mail") =>
+    signToken(key, { userId, roles, tokenId: "1" }, system.clock.now());
   expect(await verifier.verify((await sign([Role.SERVICE])).token)).toMatchObject({ roles: [Role.SERVICE] });
-  for (const roles of [[Role.CUSTOMER], [Role.ADMIN], []])
+  for (const roles of [[Role.CUSTOMER], [Role.ADMIN], [], [Role.SERVICE, Role.ADMIN]])
     await expect(verifier.verify((await sign(roles)).token)).rejects.toThrow(/a role its key may not give/);
+  await expect(verifier.verify((await sign([Role.SERVICE], ann.userId)).token)).rejects.toThrow(
+    /whom its key may not name/,
+  );
   // And no secret that two services share opens the door: HS256 is no algorithm here, whatever it is keyed with.
   for (const secret of ["secret", JSON.stringify(await keySet())]) {
     const headers = { authorization: `Bearer ${symmetric(secret)}` };
@@ -170,15 +175,15 @@ test("s4-23 rate limits exist in the README alone: each route counts its callers
 
 async function codeFor(email: string): Promise<string> {
   await system.settle();
-  return codeIn(email);
+  return newestCode(email);
 }
 
-/** The six digits on a line of their own, in the newest mail to this address. */
-async function codeIn(email: string): Promise<string> {
+/** In the newest mail to this address. */
+async function newestCode(email: string): Promise<string> {
   const [mail] = await system.app("mail").sql<
     { data: string }[]
   >`select data from caught_mails where data like ${`%${email}%`} order by position desc limit 1`;
-  const code = /^(\d{6})\r?$/m.exec(mail?.data ?? "")?.[1];
+  const code = codeIn(mail?.data ?? "");
   if (!code) throw new Error(`no code was mailed to ${email}`);
   return code;
 }

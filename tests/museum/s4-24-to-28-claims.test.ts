@@ -6,9 +6,9 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { GetOrderResponseSchema, OrderService } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
-import { bucketOf, bucketOfCustomer } from "../../packages/database/ids.ts";
-import { addCustomer, addProduct, pay, place } from "../customers.ts";
-import { type System, startSystem, type User } from "../system.ts";
+import { bucketOf, bucketOfCustomer } from "../../packages/time/ids.ts";
+import { addCustomer, addProduct, pay, place } from "../kit/customers.ts";
+import { type System, startSystem, type User } from "../kit/system.ts";
 import { type Edge, openEdge } from "./edge.ts";
 
 setDefaultTimeout(60_000);

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bodega/auth/v1/auth.proto.
  */
 export const file_bodega_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("Chlib2RlZ2EvYXV0aC92MS9hdXRoLnByb3RvEg5ib2RlZ2EuYXV0aC52MSKjAQoEVXNlchIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIjCgVyb2xlcxgEIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGUSEAoIdmVyaWZpZWQYBSABKAgSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibAoPUmVnaXN0ZXJSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRAIGIABEh0KDGRpc3BsYXlfbmFtZRgDIAEoCUIHukgEcgIYZCIjChBSZWdpc3RlclJlc3BvbnNlEg8KB3VzZXJfaWQYASABKAkiUwoSVmVyaWZ5RW1haWxSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABEiIKBGNvZGUYAiABKAlCFIABAbpIDnIMMgpeWzAtOV17Nn0kIhUKE1ZlcmlmeUVtYWlsUmVzcG9uc2UiNgoZUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgASIcChpSZXNlbmRWZXJpZmljYXRpb25SZXNwb25zZSJKCgxMb2dpblJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFEAEY/gESHwoIcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAEYgAEidgoNTG9naW5SZXNwb25zZRIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARIaCg1yZWZyZXNoX3Rva2VuGAIgASgJQgOAAQESLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiNgoOUmVmcmVzaFJlcXVlc3QSJAoNcmVmcmVzaF90b2tlbhgBIAEoCUINgAEBukgHcgUQARiABCJ4Cg9SZWZyZXNoUmVzcG9uc2USGQoMYWNjZXNzX3Rva2VuGAEgASgJQgOAAQESGgoNcmVmcmVzaF90b2tlbhgCIAEoCUIDgAEBEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjUKDUxvZ291dFJlcXVlc3QSJAoNcmVmcmVzaF90b2tlbhgBIAEoCUINgAEBukgHcgUQARiABCIQCg5Mb2dvdXRSZXNwb25zZSISChBMb2dvdXRBbGxSZXF1ZXN0IhMKEUxvZ291dEFsbFJlc3BvbnNlIjgKG1JlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgASIeChxSZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlInoKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABEiIKBGNvZGUYAiABKAlCFIABAbpIDnIMMgpeWzAtOV17Nn0kEiMKDG5ld19wYXNzd29yZBgDIAEoCUINgAEBukgHcgUQCBiAASIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiDgoMR2V0TWVSZXF1ZXN0IjMKDUdldE1lUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmJvZGVnYS5hdXRoLnYxLlVzZXIiTgoQTGlzdFVzZXJzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJRChFMaXN0VXNlcnNSZXNwb25zZRIjCgV1c2VycxgBIAMoCzIULmJvZGVnYS5hdXRoLnYxLlVzZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImoKD1NldFJvbGVzUmVxdWVzdBIZCgd1c2VyX2lkGAEgASgJQgi6SAVyA7ABARI8CgVyb2xlcxgCIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGVCF7pIFJIBEQgBEAQYASIJggEGEAEgACAEIjYKEFNldFJvbGVzUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmJvZGVnYS5hdXRoLnYxLlVzZXIiFwoVR2V0U2lnbmluZ0tleXNSZXF1ZXN0IiYKFkdldFNpZ25pbmdLZXlzUmVzcG9uc2USDAoEandrcxgBIAEoCSIZChdSb3RhdGVTaWduaW5nS2V5UmVxdWVzdCInChhSb3RhdGVTaWduaW5nS2V5UmVzcG9uc2USCwoDa2lkGAEgASgJKmMKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEhEKDVJPTEVfQ1VTVE9NRVIQARIQCgxST0xFX0tJVENIRU4QAhIOCgpST0xFX0FETUlOEAMSEAoMUk9MRV9TRVJWSUNFEAQy0Q0KC0F1dGhTZXJ2aWNlEmcKCFJlZ2lzdGVyEh8uYm9kZWdhLmF1dGgudjEuUmVnaXN0ZXJSZXF1ZXN0GiAuYm9kZWdhLmF1dGgudjEuUmVnaXN0ZXJSZXNwb25zZSIYqLsYAYLT5JMCDjoBKiIJL3YxL3VzZXJzEnwKC1ZlcmlmeUVtYWlsEiIuYm9kZWdhLmF1dGgudjEuVmVyaWZ5RW1haWxSZXF1ZXN0GiMuYm9kZWdhLmF1dGgudjEuVmVyaWZ5RW1haWxSZXNwb25zZSIkqLsYAYLT5JMCGjoBKiIVL3YxL3VzZXJzOnZlcmlmeUVtYWlsEpgBChJSZXNlbmRWZXJpZmljYXRpb24SKS5ib2RlZ2EuYXV0aC52MS5SZXNlbmRWZXJpZmljYXRpb25SZXF1ZXN0GiouYm9kZWdhLmF1dGgudjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiK6i7GAGC0+STAiE6ASoiHC92MS91c2VyczpyZXNlbmRWZXJpZmljYXRpb24SYQoFTG9naW4SHC5ib2RlZ2EuYXV0aC52MS5Mb2dpblJlcXVlc3QaHS5ib2RlZ2EuYXV0aC52MS5Mb2dpblJlc3BvbnNlIhuouxgBgtPkkwIROgEqIgwvdjEvc2Vzc2lvbnMSbwoHUmVmcmVzaBIeLmJvZGVnYS5hdXRoLnYxLlJlZnJlc2hSZXF1ZXN0Gh8uYm9kZWdhLmF1dGgudjEuUmVmcmVzaFJlc3BvbnNlIiOouxgBgtPkkwIZOgEqIhQvdjEvc2Vzc2lvbnM6cmVmcmVzaBJuCgZMb2dvdXQSHS5ib2RlZ2EuYXV0aC52MS5Mb2dvdXRSZXF1ZXN0Gh4uYm9kZWdhLmF1dGgudjEuTG9nb3V0UmVzcG9uc2UiJZACAqi7GAGC0+STAhg6ASoiEy92MS9zZXNzaW9uczpsb2dvdXQSdwoJTG9nb3V0QWxsEiAuYm9kZWdhLmF1dGgudjEuTG9nb3V0QWxsUmVxdWVzdBohLmJvZGVnYS5hdXRoLnYxLkxvZ291dEFsbFJlc3BvbnNlIiWouxgCgtPkkwIbOgEqIhYvdjEvc2Vzc2lvbnM6bG9nb3V0QWxsEqABChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIrLmJvZGVnYS5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBosLmJvZGVnYS5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiLai7GAGC0+STAiM6ASoiHi92MS91c2VyczpyZXF1ZXN0UGFzc3dvcmRSZXNldBKEAQoNUmVzZXRQYXNzd29yZBIkLmJvZGVnYS5hdXRoLnYxLlJlc2V0UGFzc3dvcmRSZXF1ZXN0GiUuYm9kZWdhLmF1dGgudjEuUmVzZXRQYXNzd29yZFJlc3BvbnNlIiaouxgBgtPkkwIcOgEqIhcvdjEvdXNlcnM6cmVzZXRQYXNzd29yZBJhCgVHZXRNZRIcLmJvZGVnYS5hdXRoLnYxLkdldE1lUmVxdWVzdBodLmJvZGVnYS5hdXRoLnYxLkdldE1lUmVzcG9uc2UiG5ACAai7GAKC0+STAg4SDC92MS91c2Vycy9tZRJqCglMaXN0VXNlcnMSIC5ib2RlZ2EuYXV0aC52MS5MaXN0VXNlcnNSZXF1ZXN0GiEuYm9kZWdhLmF1dGgudjEuTGlzdFVzZXJzUmVzcG9uc2UiGJACAai7GAWC0+STAgsSCS92MS91c2VycxJ6CghTZXRSb2xlcxIfLmJvZGVnYS5hdXRoLnYxLlNldFJvbGVzUmVxdWVzdBogLmJvZGVnYS5hdXRoLnYxLlNldFJvbGVzUmVzcG9uc2UiK6i7GAWC0+STAiE6ASoiHC92MS91c2Vycy97dXNlcl9pZH06c2V0Um9sZXMSfwoOR2V0U2lnbmluZ0tleXMSJS5ib2RlZ2EuYXV0aC52MS5HZXRTaWduaW5nS2V5c1JlcXVlc3QaJi5ib2RlZ2EuYXV0aC52MS5HZXRTaWduaW5nS2V5c1Jlc3BvbnNlIh6QAgGouxgBgtPkkwIREg8vdjEvc2lnbmluZ0tleXMSjAEKEFJvdGF0ZVNpZ25pbmdLZXkSJy5ib2RlZ2EuYXV0aC52MS5Sb3RhdGVTaWduaW5nS2V5UmVxdWVzdBooLmJvZGVnYS5hdXRoLnYxLlJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZSIlqLsYBYLT5JMCGzoBKiIWL3YxL3NpZ25pbmdLZXlzOnJvdGF0ZWIGcHJvdG8z", [file_bodega_type_v1_access, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("Chlib2RlZ2EvYXV0aC92MS9hdXRoLnByb3RvEg5ib2RlZ2EuYXV0aC52MSLCAQoEVXNlchIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIjCgVyb2xlcxgEIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGUSEAoIdmVyaWZpZWQYBSABKAgSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYmxvY2tlZBgHIAEoCBIMCgR0b3RwGAggASgIImwKD1JlZ2lzdGVyUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIfCghwYXNzd29yZBgCIAEoCUINgAEBukgHcgUQCBiAARIdCgxkaXNwbGF5X25hbWUYAyABKAlCB7pIBHICGGQiOAoQUmVnaXN0ZXJSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhMKBnRpY2tldBgCIAEoCUIDgAEBIm8KElZlcmlmeUVtYWlsUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIiCgRjb2RlGAIgASgJQhSAAQG6SA5yDDIKXlswLTldezZ9JBIaCgZ0aWNrZXQYAyABKAlCCoABAbpIBHICGEAiLgoTVmVyaWZ5RW1haWxSZXNwb25zZRIXCg9wYXNzd29yZF9uZWVkZWQYASABKAgiUgoZUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIaCgZ0aWNrZXQYAiABKAlCCoABAbpIBHICGEAiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiSgoMTG9naW5SZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRABGP4BEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRABGIABIo4BCg1Mb2dpblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhoKDXJlZnJlc2hfdG9rZW4YAiABKAlCA4ABARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCgljaGFsbGVuZ2UYBCABKAlCA4ABASJTChRDb21wbGV0ZUxvZ2luUmVxdWVzdBIfCgljaGFsbGVuZ2UYASABKAlCDIABAbpIBnIEEAEYQBIaCgRjb2RlGAIgASgJQgyAAQG6SAZyBBAGGCAifgoVQ29tcGxldGVMb2dpblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhoKDXJlZnJlc2hfdG9rZW4YAiABKAlCA4ABARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI2Cg5SZWZyZXNoUmVxdWVzdBIkCg1yZWZyZXNoX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIAEIngKD1JlZnJlc2hSZXNwb25zZRIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARIaCg1yZWZyZXNoX3Rva2VuGAIgASgJQgOAAQESLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiNQoNTG9nb3V0UmVxdWVzdBIkCg1yZWZyZXNoX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIAEIhAKDkxvZ291dFJlc3BvbnNlIhIKEExvZ291dEFsbFJlcXVlc3QiEwoRTG9nb3V0QWxsUmVzcG9uc2UiOAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABIjMKHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2USEwoGdGlja2V0GAEgASgJQgOAAQEilgEKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABEiIKBGNvZGUYAiABKAlCFIABAbpIDnIMMgpeWzAtOV17Nn0kEiMKDG5ld19wYXNzd29yZBgDIAEoCUINgAEBukgHcgUQCBiAARIaCgZ0aWNrZXQYBCABKAlCCoABAbpIBHICGEAiFwoVUmVzZXRQYXNzd29yZFJlc3BvbnNlImEKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIjCgxvbGRfcGFzc3dvcmQYASABKAlCDYABAbpIB3IFEAEYgAESIwoMbmV3X3Bhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRAIGIABIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiVAoSQ2hhbmdlRW1haWxSZXF1ZXN0Eh0KCW5ld19lbWFpbBgBIAEoCUIKukgHcgUY/gFgARIfCghwYXNzd29yZBgCIAEoCUINgAEBukgHcgUQARiAASIqChNDaGFuZ2VFbWFpbFJlc3BvbnNlEhMKBnRpY2tldBgBIAEoCUIDgAEBIjMKEEVucm9sVG90cFJlcXVlc3QSHwoIcGFzc3dvcmQYASABKAlCDYABAbpIB3IFEAEYgAEiQgoRRW5yb2xUb3RwUmVzcG9uc2USEwoGc2VjcmV0GAEgASgJQgOAAQESGAoLb3RwYXV0aF91cmkYAiABKAlCA4ABASI4ChJDb25maXJtVG90cFJlcXVlc3QSIgoEY29kZRgBIAEoCUIUgAEBukgOcgwyCl5bMC05XXs2fSQiMgoTQ29uZmlybVRvdHBSZXNwb25zZRIbCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIDgAEBIlAKEVJlbW92ZVRvdHBSZXF1ZXN0Eh8KCHBhc3N3b3JkGAEgASgJQg2AAQG6SAdyBRABGIABEhoKBGNvZGUYAiABKAlCDIABAbpIBnIEEAYYICIUChJSZW1vdmVUb3RwUmVzcG9uc2UiWAoZUmVuZXdSZWNvdmVyeUNvZGVzUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIaCgRjb2RlGAIgASgJQgyAAQG6SAZyBBAGGCAiOQoaUmVuZXdSZWNvdmVyeUNvZGVzUmVzcG9uc2USGwoOcmVjb3ZlcnlfY29kZXMYASADKAlCA4ABASI3ChREZWxldGVBY2NvdW50UmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAASIXChVEZWxldGVBY2NvdW50UmVzcG9uc2Ui0QEKB1Nlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoCRIuCgpjcmVhdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3VzZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB25ldHdvcmsYBSABKAkSDwoHY3VycmVudBgGIAEoCCJRChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEIloKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEikKCHNlc3Npb25zGAEgAygLMhcuYm9kZWdhLmF1dGgudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMQoRRW5kU2Vzc2lvblJlcXVlc3QSHAoKc2Vzc2lvbl9pZBgBIAEoCUIIukgFcgOwAQEiFAoSRW5kU2Vzc2lvblJlc3BvbnNlIkkKEEJsb2NrVXNlclJlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQESGgoGcmVhc29uGAIgASgJQgq6SAdyBRABGMgBIjcKEUJsb2NrVXNlclJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyIi8KElVuYmxvY2tVc2VyUmVxdWVzdBIZCgd1c2VyX2lkGAEgASgJQgi6SAVyA7ABASI5ChNVbmJsb2NrVXNlclJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyIg4KDEdldE1lUmVxdWVzdCIzCg1HZXRNZVJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyIk4KEExpc3RVc2Vyc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQiUQoRTGlzdFVzZXJzUmVzcG9uc2USIwoFdXNlcnMYASADKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJqCg9TZXRSb2xlc1JlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQESPAoFcm9sZXMYAiADKA4yFC5ib2RlZ2EuYXV0aC52MS5Sb2xlQhe6SBSSAREIARAEGAEiCYIBBhABIAAgBCI2ChBTZXRSb2xlc1Jlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyIhcKFUdldFNpZ25pbmdLZXlzUmVxdWVzdCImChZHZXRTaWduaW5nS2V5c1Jlc3BvbnNlEgwKBGp3a3MYASABKAkiLAoPR2V0Um9sZXNSZXF1ZXN0EhkKB3VzZXJfaWQYASABKAlCCLpIBXIDsAEBIjcKEEdldFJvbGVzUmVzcG9uc2USIwoFcm9sZXMYASADKA4yFC5ib2RlZ2EuYXV0aC52MS5Sb2xlIuwBCgpTaWduaW5nS2V5EgsKA2tpZBgBIAEoCRIwCgZzdGF0dXMYAiABKA4yIC5ib2RlZ2EuYXV0aC52MS5TaWduaW5nS2V5U3RhdHVzEi4KCnNpZ25zX2Zyb20YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NpZ25zX3VudGlsGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBiABKAkiGAoWTGlzdFNpZ25pbmdLZXlzUmVxdWVzdCJLChdMaXN0U2lnbmluZ0tleXNSZXNwb25zZRIwCgxzaWduaW5nX2tleXMYASADKAsyGi5ib2RlZ2EuYXV0aC52MS5TaWduaW5nS2V5Ik0KF1Jldm9rZVNpZ25pbmdLZXlSZXF1ZXN0EhYKA2tpZBgBIAEoCUIJukgGcgQQARhAEhoKBnJlYXNvbhgCIAEoCUIKukgHcgUQARjIASInChhSZXZva2VTaWduaW5nS2V5UmVzcG9uc2USCwoDa2lkGAEgASgJIhkKF1JvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0IicKGFJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZRILCgNraWQYASABKAkqYwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASEQoNUk9MRV9DVVNUT01FUhABEhAKDFJPTEVfS0lUQ0hFThACEg4KClJPTEVfQURNSU4QAxIQCgxST0xFX1NFUlZJQ0UQBCqzAQoQU2lnbmluZ0tleVN0YXR1cxIiCh5TSUdOSU5HX0tFWV9TVEFUVVNfVU5TUEVDSUZJRUQQABIeChpTSUdOSU5HX0tFWV9TVEFUVVNfU1RBTkRCWRABEhwKGFNJR05JTkdfS0VZX1NUQVRVU19TSUdOUxACEh0KGVNJR05JTkdfS0VZX1NUQVRVU19GT1JNRVIQAxIeChpTSUdOSU5HX0tFWV9TVEFUVVNfUkVWT0tFRBAEMvUcCgtBdXRoU2VydmljZRJnCghSZWdpc3RlchIfLmJvZGVnYS5hdXRoLnYxLlJlZ2lzdGVyUmVxdWVzdBogLmJvZGVnYS5hdXRoLnYxLlJlZ2lzdGVyUmVzcG9uc2UiGKi7GAGC0+STAg46ASoiCS92MS91c2VycxJ8CgtWZXJpZnlFbWFpbBIiLmJvZGVnYS5hdXRoLnYxLlZlcmlmeUVtYWlsUmVxdWVzdBojLmJvZGVnYS5hdXRoLnYxLlZlcmlmeUVtYWlsUmVzcG9uc2UiJKi7GAGC0+STAho6ASoiFS92MS91c2Vyczp2ZXJpZnlFbWFpbBKYAQoSUmVzZW5kVmVyaWZpY2F0aW9uEikuYm9kZWdhLmF1dGgudjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmJvZGVnYS5hdXRoLnYxLlJlc2VuZFZlcmlmaWNhdGlvblJlc3BvbnNlIiuouxgBgtPkkwIhOgEqIhwvdjEvdXNlcnM6cmVzZW5kVmVyaWZpY2F0aW9uEmEKBUxvZ2luEhwuYm9kZWdhLmF1dGgudjEuTG9naW5SZXF1ZXN0Gh0uYm9kZWdhLmF1dGgudjEuTG9naW5SZXNwb25zZSIbqLsYAYLT5JMCEToBKiIML3YxL3Nlc3Npb25zEoIBCg1Db21wbGV0ZUxvZ2luEiQuYm9kZWdhLmF1dGgudjEuQ29tcGxldGVMb2dpblJlcXVlc3QaJS5ib2RlZ2EuYXV0aC52MS5Db21wbGV0ZUxvZ2luUmVzcG9uc2UiJKi7GAGC0+STAho6ASoiFS92MS9zZXNzaW9uczpjb21wbGV0ZRJvCgdSZWZyZXNoEh4uYm9kZWdhLmF1dGgudjEuUmVmcmVzaFJlcXVlc3QaHy5ib2RlZ2EuYXV0aC52MS5SZWZyZXNoUmVzcG9uc2UiI6i7GAGC0+STAhk6ASoiFC92MS9zZXNzaW9uczpyZWZyZXNoEm4KBkxvZ291dBIdLmJvZGVnYS5hdXRoLnYxLkxvZ291dFJlcXVlc3QaHi5ib2RlZ2EuYXV0aC52MS5Mb2dvdXRSZXNwb25zZSIlkAICqLsYAYLT5JMCGDoBKiITL3YxL3Nlc3Npb25zOmxvZ291dBJ3CglMb2dvdXRBbGwSIC5ib2RlZ2EuYXV0aC52MS5Mb2dvdXRBbGxSZXF1ZXN0GiEuYm9kZWdhLmF1dGgudjEuTG9nb3V0QWxsUmVzcG9uc2UiJai7GAKC0+STAhs6ASoiFi92MS9zZXNzaW9uczpsb2dvdXRBbGwSoAEKFFJlcXVlc3RQYXNzd29yZFJlc2V0EisuYm9kZWdhLmF1dGgudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0GiwuYm9kZWdhLmF1dGgudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSItqLsYAYLT5JMCIzoBKiIeL3YxL3VzZXJzOnJlcXVlc3RQYXNzd29yZFJlc2V0EoQBCg1SZXNldFBhc3N3b3JkEiQuYm9kZWdhLmF1dGgudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaJS5ib2RlZ2EuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiJqi7GAGC0+STAhw6ASoiFy92MS91c2VyczpyZXNldFBhc3N3b3JkEosBCg5DaGFuZ2VQYXNzd29yZBIlLmJvZGVnYS5hdXRoLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBomLmJvZGVnYS5hdXRoLnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiKqi7GAKC0+STAiA6ASoiGy92MS91c2Vycy9tZTpjaGFuZ2VQYXNzd29yZBJ/CgtDaGFuZ2VFbWFpbBIiLmJvZGVnYS5hdXRoLnYxLkNoYW5nZUVtYWlsUmVxdWVzdBojLmJvZGVnYS5hdXRoLnYxLkNoYW5nZUVtYWlsUmVzcG9uc2UiJ6i7GAKC0+STAh06ASoiGC92MS91c2Vycy9tZTpjaGFuZ2VFbWFpbBJ3CglFbnJvbFRvdHASIC5ib2RlZ2EuYXV0aC52MS5FbnJvbFRvdHBSZXF1ZXN0GiEuYm9kZWdhLmF1dGgudjEuRW5yb2xUb3RwUmVzcG9uc2UiJai7GAKC0+STAhs6ASoiFi92MS91c2Vycy9tZTplbnJvbFRvdHASfwoLQ29uZmlybVRvdHASIi5ib2RlZ2EuYXV0aC52MS5Db25maXJtVG90cFJlcXVlc3QaIy5ib2RlZ2EuYXV0aC52MS5Db25maXJtVG90cFJlc3BvbnNlIieouxgCgtPkkwIdOgEqIhgvdjEvdXNlcnMvbWU6Y29uZmlybVRvdHASewoKUmVtb3ZlVG90cBIhLmJvZGVnYS5hdXRoLnYxLlJlbW92ZVRvdHBSZXF1ZXN0GiIuYm9kZWdhLmF1dGgudjEuUmVtb3ZlVG90cFJlc3BvbnNlIiaouxgCgtPkkwIcOgEqIhcvdjEvdXNlcnMvbWU6cmVtb3ZlVG90cBKbAQoSUmVuZXdSZWNvdmVyeUNvZGVzEikuYm9kZWdhLmF1dGgudjEuUmVuZXdSZWNvdmVyeUNvZGVzUmVxdWVzdBoqLmJvZGVnYS5hdXRoLnYxLlJlbmV3UmVjb3ZlcnlDb2Rlc1Jlc3BvbnNlIi6ouxgCgtPkkwIkOgEqIh8vdjEvdXNlcnMvbWU6cmVuZXdSZWNvdmVyeUNvZGVzEoABCg1EZWxldGVBY2NvdW50EiQuYm9kZWdhLmF1dGgudjEuRGVsZXRlQWNjb3VudFJlcXVlc3QaJS5ib2RlZ2EuYXV0aC52MS5EZWxldGVBY2NvdW50UmVzcG9uc2UiIqi7GAKC0+STAhg6ASoiEy92MS91c2Vycy9tZTpkZWxldGUSdgoMTGlzdFNlc3Npb25zEiMuYm9kZWdhLmF1dGgudjEuTGlzdFNlc3Npb25zUmVxdWVzdBokLmJvZGVnYS5hdXRoLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIhuQAgGouxgCgtPkkwIOEgwvdjEvc2Vzc2lvbnMSfQoKRW5kU2Vzc2lvbhIhLmJvZGVnYS5hdXRoLnYxLkVuZFNlc3Npb25SZXF1ZXN0GiIuYm9kZWdhLmF1dGgudjEuRW5kU2Vzc2lvblJlc3BvbnNlIiiQAgKouxgCgtPkkwIbKhkvdjEvc2Vzc2lvbnMve3Nlc3Npb25faWR9EmEKBUdldE1lEhwuYm9kZWdhLmF1dGgudjEuR2V0TWVSZXF1ZXN0Gh0uYm9kZWdhLmF1dGgudjEuR2V0TWVSZXNwb25zZSIbkAIBqLsYAoLT5JMCDhIML3YxL3VzZXJzL21lEmoKCUxpc3RVc2VycxIgLmJvZGVnYS5hdXRoLnYxLkxpc3RVc2Vyc1JlcXVlc3QaIS5ib2RlZ2EuYXV0aC52MS5MaXN0VXNlcnNSZXNwb25zZSIYkAIBqLsYBYLT5JMCCxIJL3YxL3VzZXJzEnoKCFNldFJvbGVzEh8uYm9kZWdhLmF1dGgudjEuU2V0Um9sZXNSZXF1ZXN0GiAuYm9kZWdhLmF1dGgudjEuU2V0Um9sZXNSZXNwb25zZSIrqLsYBYLT5JMCIToBKiIcL3YxL3VzZXJzL3t1c2VyX2lkfTpzZXRSb2xlcxJ9CglCbG9ja1VzZXISIC5ib2RlZ2EuYXV0aC52MS5CbG9ja1VzZXJSZXF1ZXN0GiEuYm9kZWdhLmF1dGgudjEuQmxvY2tVc2VyUmVzcG9uc2UiK5ACAqi7GAWC0+STAh46ASoiGS92MS91c2Vycy97dXNlcl9pZH06YmxvY2sShQEKC1VuYmxvY2tVc2VyEiIuYm9kZWdhLmF1dGgudjEuVW5ibG9ja1VzZXJSZXF1ZXN0GiMuYm9kZWdhLmF1dGgudjEuVW5ibG9ja1VzZXJSZXNwb25zZSItkAICqLsYBYLT5JMCIDoBKiIbL3YxL3VzZXJzL3t1c2VyX2lkfTp1bmJsb2NrEn8KDkdldFNpZ25pbmdLZXlzEiUuYm9kZWdhLmF1dGgudjEuR2V0U2lnbmluZ0tleXNSZXF1ZXN0GiYuYm9kZWdhLmF1dGgudjEuR2V0U2lnbmluZ0tleXNSZXNwb25zZSIekAIBqLsYAYLT5JMCERIPL3YxL3NpZ25pbmdLZXlzElYKCEdldFJvbGVzEh8uYm9kZWdhLmF1dGgudjEuR2V0Um9sZXNSZXF1ZXN0GiAuYm9kZWdhLmF1dGgudjEuR2V0Um9sZXNSZXNwb25zZSIHkAIBqLsYBhKHAQoPTGlzdFNpZ25pbmdLZXlzEiYuYm9kZWdhLmF1dGgudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBonLmJvZGVnYS5hdXRoLnYxLkxpc3RTaWduaW5nS2V5c1Jlc3BvbnNlIiOQAgGouxgFgtPkkwIWEhQvdjEvc2lnbmluZ0tleXM6bGlzdBKVAQoQUmV2b2tlU2lnbmluZ0tleRInLmJvZGVnYS5hdXRoLnYxLlJldm9rZVNpZ25pbmdLZXlSZXF1ZXN0GiguYm9kZWdhLmF1dGgudjEuUmV2b2tlU2lnbmluZ0tleVJlc3BvbnNlIi6QAgKouxgFgtPkkwIhOgEqIhwvdjEvc2lnbmluZ0tleXMve2tpZH06cmV2b2tlEowBChBSb3RhdGVTaWduaW5nS2V5EicuYm9kZWdhLmF1dGgudjEuUm90YXRlU2lnbmluZ0tleVJlcXVlc3QaKC5ib2RlZ2EuYXV0aC52MS5Sb3RhdGVTaWduaW5nS2V5UmVzcG9uc2UiJai7GAWC0+STAhs6ASoiFi92MS9zaWduaW5nS2V5czpyb3RhdGViBnByb3RvMw", [file_bodega_type_v1_access, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message bodega.auth.v1.User
@@ -54,6 +54,20 @@ export type User = Message<"bodega.auth.v1.User"> & {
    * @generated from field: google.protobuf.Timestamp created_at = 6;
    */
   createdAt?: Timestamp | undefined;
+
+  /**
+   * An admin has closed the account: nobody can log in.
+   *
+   * @generated from field: bool blocked = 7;
+   */
+  blocked: boolean;
+
+  /**
+   * Login asks for a second factor.
+   *
+   * @generated from field: bool totp = 8;
+   */
+  totp: boolean;
 };
 
 /**
@@ -80,6 +94,8 @@ export type RegisterRequest = Message<"bodega.auth.v1.RegisterRequest"> & {
   password: string;
 
   /**
+   * Without addresses of the web, control, format and direction characters.
+   *
    * @generated from field: string display_name = 3;
    */
   displayName: string;
@@ -97,11 +113,18 @@ export const RegisterRequestSchema: GenMessage<RegisterRequest> = /*@__PURE__*/
  */
 export type RegisterResponse = Message<"bodega.auth.v1.RegisterResponse"> & {
   /**
-   * Of the new user; nobody's when the address was known already.
+   * Of the user that VerifyEmail will make; nobody's when the address has an account already.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
+
+  /**
+   * For VerifyEmail and ResendVerification: shows that who has the code is who chose the password.
+   *
+   * @generated from field: string ticket = 2;
+   */
+  ticket: string;
 };
 
 /**
@@ -126,6 +149,14 @@ export type VerifyEmailRequest = Message<"bodega.auth.v1.VerifyEmailRequest"> & 
    * @generated from field: string code = 2;
    */
   code: string;
+
+  /**
+   * Of Register or ChangeEmail. Without it a password is taken over only where the code is redeemed from the network that asked for it, and nobody there
+   * asked with another password.
+   *
+   * @generated from field: string ticket = 3;
+   */
+  ticket: string;
 };
 
 /**
@@ -139,6 +170,13 @@ export const VerifyEmailRequestSchema: GenMessage<VerifyEmailRequest> = /*@__PUR
  * @generated from message bodega.auth.v1.VerifyEmailResponse
  */
 export type VerifyEmailResponse = Message<"bodega.auth.v1.VerifyEmailResponse"> & {
+  /**
+   * The address is proven, but not who chose the password: it opens nothing, and RequestPasswordReset leads to one that does. Only ever
+   * set where no ticket came along.
+   *
+   * @generated from field: bool password_needed = 1;
+   */
+  passwordNeeded: boolean;
 };
 
 /**
@@ -156,6 +194,13 @@ export type ResendVerificationRequest = Message<"bodega.auth.v1.ResendVerificati
    * @generated from field: string email = 1;
    */
   email: string;
+
+  /**
+   * Of Register. Without it the code is for the newest registration, from this network if there is one.
+   *
+   * @generated from field: string ticket = 2;
+   */
+  ticket: string;
 };
 
 /**
@@ -205,6 +250,72 @@ export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
  */
 export type LoginResponse = Message<"bodega.auth.v1.LoginResponse"> & {
   /**
+   * A JWT of ten minutes, for the header Authorization: Bearer. Empty beside a challenge.
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * For one Refresh. Empty beside a challenge.
+   *
+   * @generated from field: string refresh_token = 2;
+   */
+  refreshToken: string;
+
+  /**
+   * When the access token ends, or the challenge.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * For CompleteLogin. Only ever set for an account with a second factor.
+   *
+   * @generated from field: string challenge = 4;
+   */
+  challenge: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.LoginResponse.
+ * Use `create(LoginResponseSchema)` to create a new message.
+ */
+export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 8);
+
+/**
+ * @generated from message bodega.auth.v1.CompleteLoginRequest
+ */
+export type CompleteLoginRequest = Message<"bodega.auth.v1.CompleteLoginRequest"> & {
+  /**
+   * Of Login.
+   *
+   * @generated from field: string challenge = 1;
+   */
+  challenge: string;
+
+  /**
+   * The six digits that the app shows now, or a recovery code.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.CompleteLoginRequest.
+ * Use `create(CompleteLoginRequestSchema)` to create a new message.
+ */
+export const CompleteLoginRequestSchema: GenMessage<CompleteLoginRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 9);
+
+/**
+ * @generated from message bodega.auth.v1.CompleteLoginResponse
+ */
+export type CompleteLoginResponse = Message<"bodega.auth.v1.CompleteLoginResponse"> & {
+  /**
    * A JWT of ten minutes, for the header Authorization: Bearer.
    *
    * @generated from field: string access_token = 1;
@@ -227,11 +338,11 @@ export type LoginResponse = Message<"bodega.auth.v1.LoginResponse"> & {
 };
 
 /**
- * Describes the message bodega.auth.v1.LoginResponse.
- * Use `create(LoginResponseSchema)` to create a new message.
+ * Describes the message bodega.auth.v1.CompleteLoginResponse.
+ * Use `create(CompleteLoginResponseSchema)` to create a new message.
  */
-export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 8);
+export const CompleteLoginResponseSchema: GenMessage<CompleteLoginResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 10);
 
 /**
  * @generated from message bodega.auth.v1.RefreshRequest
@@ -248,7 +359,7 @@ export type RefreshRequest = Message<"bodega.auth.v1.RefreshRequest"> & {
  * Use `create(RefreshRequestSchema)` to create a new message.
  */
 export const RefreshRequestSchema: GenMessage<RefreshRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 9);
+  messageDesc(file_bodega_auth_v1_auth, 11);
 
 /**
  * @generated from message bodega.auth.v1.RefreshResponse
@@ -281,7 +392,7 @@ export type RefreshResponse = Message<"bodega.auth.v1.RefreshResponse"> & {
  * Use `create(RefreshResponseSchema)` to create a new message.
  */
 export const RefreshResponseSchema: GenMessage<RefreshResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 10);
+  messageDesc(file_bodega_auth_v1_auth, 12);
 
 /**
  * @generated from message bodega.auth.v1.LogoutRequest
@@ -298,7 +409,7 @@ export type LogoutRequest = Message<"bodega.auth.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 11);
+  messageDesc(file_bodega_auth_v1_auth, 13);
 
 /**
  * @generated from message bodega.auth.v1.LogoutResponse
@@ -311,7 +422,7 @@ export type LogoutResponse = Message<"bodega.auth.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 12);
+  messageDesc(file_bodega_auth_v1_auth, 14);
 
 /**
  * @generated from message bodega.auth.v1.LogoutAllRequest
@@ -324,7 +435,7 @@ export type LogoutAllRequest = Message<"bodega.auth.v1.LogoutAllRequest"> & {
  * Use `create(LogoutAllRequestSchema)` to create a new message.
  */
 export const LogoutAllRequestSchema: GenMessage<LogoutAllRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 13);
+  messageDesc(file_bodega_auth_v1_auth, 15);
 
 /**
  * @generated from message bodega.auth.v1.LogoutAllResponse
@@ -337,7 +448,7 @@ export type LogoutAllResponse = Message<"bodega.auth.v1.LogoutAllResponse"> & {
  * Use `create(LogoutAllResponseSchema)` to create a new message.
  */
 export const LogoutAllResponseSchema: GenMessage<LogoutAllResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 14);
+  messageDesc(file_bodega_auth_v1_auth, 16);
 
 /**
  * @generated from message bodega.auth.v1.RequestPasswordResetRequest
@@ -354,12 +465,18 @@ export type RequestPasswordResetRequest = Message<"bodega.auth.v1.RequestPasswor
  * Use `create(RequestPasswordResetRequestSchema)` to create a new message.
  */
 export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 15);
+  messageDesc(file_bodega_auth_v1_auth, 17);
 
 /**
  * @generated from message bodega.auth.v1.RequestPasswordResetResponse
  */
 export type RequestPasswordResetResponse = Message<"bodega.auth.v1.RequestPasswordResetResponse"> & {
+  /**
+   * For ResetPassword: guesses are counted for each ticket.
+   *
+   * @generated from field: string ticket = 1;
+   */
+  ticket: string;
 };
 
 /**
@@ -367,7 +484,7 @@ export type RequestPasswordResetResponse = Message<"bodega.auth.v1.RequestPasswo
  * Use `create(RequestPasswordResetResponseSchema)` to create a new message.
  */
 export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordResetResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 16);
+  messageDesc(file_bodega_auth_v1_auth, 18);
 
 /**
  * @generated from message bodega.auth.v1.ResetPasswordRequest
@@ -391,6 +508,13 @@ export type ResetPasswordRequest = Message<"bodega.auth.v1.ResetPasswordRequest"
    * @generated from field: string new_password = 3;
    */
   newPassword: string;
+
+  /**
+   * Of RequestPasswordReset.
+   *
+   * @generated from field: string ticket = 4;
+   */
+  ticket: string;
 };
 
 /**
@@ -398,7 +522,7 @@ export type ResetPasswordRequest = Message<"bodega.auth.v1.ResetPasswordRequest"
  * Use `create(ResetPasswordRequestSchema)` to create a new message.
  */
 export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 17);
+  messageDesc(file_bodega_auth_v1_auth, 19);
 
 /**
  * @generated from message bodega.auth.v1.ResetPasswordResponse
@@ -411,7 +535,479 @@ export type ResetPasswordResponse = Message<"bodega.auth.v1.ResetPasswordRespons
  * Use `create(ResetPasswordResponseSchema)` to create a new message.
  */
 export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 18);
+  messageDesc(file_bodega_auth_v1_auth, 20);
+
+/**
+ * @generated from message bodega.auth.v1.ChangePasswordRequest
+ */
+export type ChangePasswordRequest = Message<"bodega.auth.v1.ChangePasswordRequest"> & {
+  /**
+   * @generated from field: string old_password = 1;
+   */
+  oldPassword: string;
+
+  /**
+   * 8 to 128 characters; the most common passwords are refused.
+   *
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.ChangePasswordRequest.
+ * Use `create(ChangePasswordRequestSchema)` to create a new message.
+ */
+export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 21);
+
+/**
+ * @generated from message bodega.auth.v1.ChangePasswordResponse
+ */
+export type ChangePasswordResponse = Message<"bodega.auth.v1.ChangePasswordResponse"> & {
+};
+
+/**
+ * Describes the message bodega.auth.v1.ChangePasswordResponse.
+ * Use `create(ChangePasswordResponseSchema)` to create a new message.
+ */
+export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 22);
+
+/**
+ * @generated from message bodega.auth.v1.ChangeEmailRequest
+ */
+export type ChangeEmailRequest = Message<"bodega.auth.v1.ChangeEmailRequest"> & {
+  /**
+   * @generated from field: string new_email = 1;
+   */
+  newEmail: string;
+
+  /**
+   * The account's: who only has a token may not take the account over.
+   *
+   * @generated from field: string password = 2;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.ChangeEmailRequest.
+ * Use `create(ChangeEmailRequestSchema)` to create a new message.
+ */
+export const ChangeEmailRequestSchema: GenMessage<ChangeEmailRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 23);
+
+/**
+ * @generated from message bodega.auth.v1.ChangeEmailResponse
+ */
+export type ChangeEmailResponse = Message<"bodega.auth.v1.ChangeEmailResponse"> & {
+  /**
+   * For VerifyEmail, with the code that was mailed to the new address.
+   *
+   * @generated from field: string ticket = 1;
+   */
+  ticket: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.ChangeEmailResponse.
+ * Use `create(ChangeEmailResponseSchema)` to create a new message.
+ */
+export const ChangeEmailResponseSchema: GenMessage<ChangeEmailResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 24);
+
+/**
+ * @generated from message bodega.auth.v1.EnrolTotpRequest
+ */
+export type EnrolTotpRequest = Message<"bodega.auth.v1.EnrolTotpRequest"> & {
+  /**
+   * @generated from field: string password = 1;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.EnrolTotpRequest.
+ * Use `create(EnrolTotpRequestSchema)` to create a new message.
+ */
+export const EnrolTotpRequestSchema: GenMessage<EnrolTotpRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 25);
+
+/**
+ * @generated from message bodega.auth.v1.EnrolTotpResponse
+ */
+export type EnrolTotpResponse = Message<"bodega.auth.v1.EnrolTotpResponse"> & {
+  /**
+   * In Base32, to be typed into the app.
+   *
+   * @generated from field: string secret = 1;
+   */
+  secret: string;
+
+  /**
+   * The same for a QR code, as apps read it (otpauth://totp/…).
+   *
+   * @generated from field: string otpauth_uri = 2;
+   */
+  otpauthUri: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.EnrolTotpResponse.
+ * Use `create(EnrolTotpResponseSchema)` to create a new message.
+ */
+export const EnrolTotpResponseSchema: GenMessage<EnrolTotpResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 26);
+
+/**
+ * @generated from message bodega.auth.v1.ConfirmTotpRequest
+ */
+export type ConfirmTotpRequest = Message<"bodega.auth.v1.ConfirmTotpRequest"> & {
+  /**
+   * The six digits that the app shows now.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.ConfirmTotpRequest.
+ * Use `create(ConfirmTotpRequestSchema)` to create a new message.
+ */
+export const ConfirmTotpRequestSchema: GenMessage<ConfirmTotpRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 27);
+
+/**
+ * @generated from message bodega.auth.v1.ConfirmTotpResponse
+ */
+export type ConfirmTotpResponse = Message<"bodega.auth.v1.ConfirmTotpResponse"> & {
+  /**
+   * Shown here only. Each opens one session where the app is lost.
+   *
+   * @generated from field: repeated string recovery_codes = 1;
+   */
+  recoveryCodes: string[];
+};
+
+/**
+ * Describes the message bodega.auth.v1.ConfirmTotpResponse.
+ * Use `create(ConfirmTotpResponseSchema)` to create a new message.
+ */
+export const ConfirmTotpResponseSchema: GenMessage<ConfirmTotpResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 28);
+
+/**
+ * @generated from message bodega.auth.v1.RemoveTotpRequest
+ */
+export type RemoveTotpRequest = Message<"bodega.auth.v1.RemoveTotpRequest"> & {
+  /**
+   * @generated from field: string password = 1;
+   */
+  password: string;
+
+  /**
+   * The six digits that the app shows now, or a recovery code.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.RemoveTotpRequest.
+ * Use `create(RemoveTotpRequestSchema)` to create a new message.
+ */
+export const RemoveTotpRequestSchema: GenMessage<RemoveTotpRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 29);
+
+/**
+ * @generated from message bodega.auth.v1.RemoveTotpResponse
+ */
+export type RemoveTotpResponse = Message<"bodega.auth.v1.RemoveTotpResponse"> & {
+};
+
+/**
+ * Describes the message bodega.auth.v1.RemoveTotpResponse.
+ * Use `create(RemoveTotpResponseSchema)` to create a new message.
+ */
+export const RemoveTotpResponseSchema: GenMessage<RemoveTotpResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 30);
+
+/**
+ * @generated from message bodega.auth.v1.RenewRecoveryCodesRequest
+ */
+export type RenewRecoveryCodesRequest = Message<"bodega.auth.v1.RenewRecoveryCodesRequest"> & {
+  /**
+   * @generated from field: string password = 1;
+   */
+  password: string;
+
+  /**
+   * The six digits that the app shows now, or a recovery code.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.RenewRecoveryCodesRequest.
+ * Use `create(RenewRecoveryCodesRequestSchema)` to create a new message.
+ */
+export const RenewRecoveryCodesRequestSchema: GenMessage<RenewRecoveryCodesRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 31);
+
+/**
+ * @generated from message bodega.auth.v1.RenewRecoveryCodesResponse
+ */
+export type RenewRecoveryCodesResponse = Message<"bodega.auth.v1.RenewRecoveryCodesResponse"> & {
+  /**
+   * Shown here only. Each opens one session where the app is lost.
+   *
+   * @generated from field: repeated string recovery_codes = 1;
+   */
+  recoveryCodes: string[];
+};
+
+/**
+ * Describes the message bodega.auth.v1.RenewRecoveryCodesResponse.
+ * Use `create(RenewRecoveryCodesResponseSchema)` to create a new message.
+ */
+export const RenewRecoveryCodesResponseSchema: GenMessage<RenewRecoveryCodesResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 32);
+
+/**
+ * @generated from message bodega.auth.v1.DeleteAccountRequest
+ */
+export type DeleteAccountRequest = Message<"bodega.auth.v1.DeleteAccountRequest"> & {
+  /**
+   * @generated from field: string password = 1;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.DeleteAccountRequest.
+ * Use `create(DeleteAccountRequestSchema)` to create a new message.
+ */
+export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 33);
+
+/**
+ * @generated from message bodega.auth.v1.DeleteAccountResponse
+ */
+export type DeleteAccountResponse = Message<"bodega.auth.v1.DeleteAccountResponse"> & {
+};
+
+/**
+ * Describes the message bodega.auth.v1.DeleteAccountResponse.
+ * Use `create(DeleteAccountResponseSchema)` to create a new message.
+ */
+export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 34);
+
+/**
+ * @generated from message bodega.auth.v1.Session
+ */
+export type Session = Message<"bodega.auth.v1.Session"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 2;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it last got an access token.
+   *
+   * @generated from field: google.protobuf.Timestamp last_used_at = 3;
+   */
+  lastUsedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 4;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Where it was opened from, such as 203.0.113.0/24.
+   *
+   * @generated from field: string network = 5;
+   */
+  network: string;
+
+  /**
+   * The session that asks.
+   *
+   * @generated from field: bool current = 6;
+   */
+  current: boolean;
+};
+
+/**
+ * Describes the message bodega.auth.v1.Session.
+ * Use `create(SessionSchema)` to create a new message.
+ */
+export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 35);
+
+/**
+ * @generated from message bodega.auth.v1.ListSessionsRequest
+ */
+export type ListSessionsRequest = Message<"bodega.auth.v1.ListSessionsRequest"> & {
+  /**
+   * At most 100; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 36);
+
+/**
+ * @generated from message bodega.auth.v1.ListSessionsResponse
+ */
+export type ListSessionsResponse = Message<"bodega.auth.v1.ListSessionsResponse"> & {
+  /**
+   * @generated from field: repeated bodega.auth.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 37);
+
+/**
+ * @generated from message bodega.auth.v1.EndSessionRequest
+ */
+export type EndSessionRequest = Message<"bodega.auth.v1.EndSessionRequest"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.EndSessionRequest.
+ * Use `create(EndSessionRequestSchema)` to create a new message.
+ */
+export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 38);
+
+/**
+ * @generated from message bodega.auth.v1.EndSessionResponse
+ */
+export type EndSessionResponse = Message<"bodega.auth.v1.EndSessionResponse"> & {
+};
+
+/**
+ * Describes the message bodega.auth.v1.EndSessionResponse.
+ * Use `create(EndSessionResponseSchema)` to create a new message.
+ */
+export const EndSessionResponseSchema: GenMessage<EndSessionResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 39);
+
+/**
+ * @generated from message bodega.auth.v1.BlockUserRequest
+ */
+export type BlockUserRequest = Message<"bodega.auth.v1.BlockUserRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.BlockUserRequest.
+ * Use `create(BlockUserRequestSchema)` to create a new message.
+ */
+export const BlockUserRequestSchema: GenMessage<BlockUserRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 40);
+
+/**
+ * @generated from message bodega.auth.v1.BlockUserResponse
+ */
+export type BlockUserResponse = Message<"bodega.auth.v1.BlockUserResponse"> & {
+  /**
+   * @generated from field: bodega.auth.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message bodega.auth.v1.BlockUserResponse.
+ * Use `create(BlockUserResponseSchema)` to create a new message.
+ */
+export const BlockUserResponseSchema: GenMessage<BlockUserResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 41);
+
+/**
+ * @generated from message bodega.auth.v1.UnblockUserRequest
+ */
+export type UnblockUserRequest = Message<"bodega.auth.v1.UnblockUserRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.UnblockUserRequest.
+ * Use `create(UnblockUserRequestSchema)` to create a new message.
+ */
+export const UnblockUserRequestSchema: GenMessage<UnblockUserRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 42);
+
+/**
+ * @generated from message bodega.auth.v1.UnblockUserResponse
+ */
+export type UnblockUserResponse = Message<"bodega.auth.v1.UnblockUserResponse"> & {
+  /**
+   * @generated from field: bodega.auth.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message bodega.auth.v1.UnblockUserResponse.
+ * Use `create(UnblockUserResponseSchema)` to create a new message.
+ */
+export const UnblockUserResponseSchema: GenMessage<UnblockUserResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 43);
 
 /**
  * @generated from message bodega.auth.v1.GetMeRequest
@@ -424,7 +1020,7 @@ export type GetMeRequest = Message<"bodega.auth.v1.GetMeRequest"> & {
  * Use `create(GetMeRequestSchema)` to create a new message.
  */
 export const GetMeRequestSchema: GenMessage<GetMeRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 19);
+  messageDesc(file_bodega_auth_v1_auth, 44);
 
 /**
  * @generated from message bodega.auth.v1.GetMeResponse
@@ -441,7 +1037,7 @@ export type GetMeResponse = Message<"bodega.auth.v1.GetMeResponse"> & {
  * Use `create(GetMeResponseSchema)` to create a new message.
  */
 export const GetMeResponseSchema: GenMessage<GetMeResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 20);
+  messageDesc(file_bodega_auth_v1_auth, 45);
 
 /**
  * @generated from message bodega.auth.v1.ListUsersRequest
@@ -467,7 +1063,7 @@ export type ListUsersRequest = Message<"bodega.auth.v1.ListUsersRequest"> & {
  * Use `create(ListUsersRequestSchema)` to create a new message.
  */
 export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 21);
+  messageDesc(file_bodega_auth_v1_auth, 46);
 
 /**
  * @generated from message bodega.auth.v1.ListUsersResponse
@@ -491,7 +1087,7 @@ export type ListUsersResponse = Message<"bodega.auth.v1.ListUsersResponse"> & {
  * Use `create(ListUsersResponseSchema)` to create a new message.
  */
 export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 22);
+  messageDesc(file_bodega_auth_v1_auth, 47);
 
 /**
  * @generated from message bodega.auth.v1.SetRolesRequest
@@ -513,7 +1109,7 @@ export type SetRolesRequest = Message<"bodega.auth.v1.SetRolesRequest"> & {
  * Use `create(SetRolesRequestSchema)` to create a new message.
  */
 export const SetRolesRequestSchema: GenMessage<SetRolesRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 23);
+  messageDesc(file_bodega_auth_v1_auth, 48);
 
 /**
  * @generated from message bodega.auth.v1.SetRolesResponse
@@ -530,7 +1126,7 @@ export type SetRolesResponse = Message<"bodega.auth.v1.SetRolesResponse"> & {
  * Use `create(SetRolesResponseSchema)` to create a new message.
  */
 export const SetRolesResponseSchema: GenMessage<SetRolesResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 24);
+  messageDesc(file_bodega_auth_v1_auth, 49);
 
 /**
  * @generated from message bodega.auth.v1.GetSigningKeysRequest
@@ -543,7 +1139,7 @@ export type GetSigningKeysRequest = Message<"bodega.auth.v1.GetSigningKeysReques
  * Use `create(GetSigningKeysRequestSchema)` to create a new message.
  */
 export const GetSigningKeysRequestSchema: GenMessage<GetSigningKeysRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 25);
+  messageDesc(file_bodega_auth_v1_auth, 50);
 
 /**
  * @generated from message bodega.auth.v1.GetSigningKeysResponse
@@ -562,7 +1158,164 @@ export type GetSigningKeysResponse = Message<"bodega.auth.v1.GetSigningKeysRespo
  * Use `create(GetSigningKeysResponseSchema)` to create a new message.
  */
 export const GetSigningKeysResponseSchema: GenMessage<GetSigningKeysResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 26);
+  messageDesc(file_bodega_auth_v1_auth, 51);
+
+/**
+ * @generated from message bodega.auth.v1.GetRolesRequest
+ */
+export type GetRolesRequest = Message<"bodega.auth.v1.GetRolesRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.GetRolesRequest.
+ * Use `create(GetRolesRequestSchema)` to create a new message.
+ */
+export const GetRolesRequestSchema: GenMessage<GetRolesRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 52);
+
+/**
+ * @generated from message bodega.auth.v1.GetRolesResponse
+ */
+export type GetRolesResponse = Message<"bodega.auth.v1.GetRolesResponse"> & {
+  /**
+   * None for who has no account, or may not use it.
+   *
+   * @generated from field: repeated bodega.auth.v1.Role roles = 1;
+   */
+  roles: Role[];
+};
+
+/**
+ * Describes the message bodega.auth.v1.GetRolesResponse.
+ * Use `create(GetRolesResponseSchema)` to create a new message.
+ */
+export const GetRolesResponseSchema: GenMessage<GetRolesResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 53);
+
+/**
+ * @generated from message bodega.auth.v1.SigningKey
+ */
+export type SigningKey = Message<"bodega.auth.v1.SigningKey"> & {
+  /**
+   * @generated from field: string kid = 1;
+   */
+  kid: string;
+
+  /**
+   * @generated from field: bodega.auth.v1.SigningKeyStatus status = 2;
+   */
+  status: SigningKeyStatus;
+
+  /**
+   * Unset for a key that has not signed yet.
+   *
+   * @generated from field: google.protobuf.Timestamp signs_from = 3;
+   */
+  signsFrom?: Timestamp | undefined;
+
+  /**
+   * Unset while it signs.
+   *
+   * @generated from field: google.protobuf.Timestamp signs_until = 4;
+   */
+  signsUntil?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp revoked_at = 5;
+   */
+  revokedAt?: Timestamp | undefined;
+
+  /**
+   * As whoever revoked it said.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.SigningKey.
+ * Use `create(SigningKeySchema)` to create a new message.
+ */
+export const SigningKeySchema: GenMessage<SigningKey> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 54);
+
+/**
+ * @generated from message bodega.auth.v1.ListSigningKeysRequest
+ */
+export type ListSigningKeysRequest = Message<"bodega.auth.v1.ListSigningKeysRequest"> & {
+};
+
+/**
+ * Describes the message bodega.auth.v1.ListSigningKeysRequest.
+ * Use `create(ListSigningKeysRequestSchema)` to create a new message.
+ */
+export const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 55);
+
+/**
+ * @generated from message bodega.auth.v1.ListSigningKeysResponse
+ */
+export type ListSigningKeysResponse = Message<"bodega.auth.v1.ListSigningKeysResponse"> & {
+  /**
+   * Oldest first.
+   *
+   * @generated from field: repeated bodega.auth.v1.SigningKey signing_keys = 1;
+   */
+  signingKeys: SigningKey[];
+};
+
+/**
+ * Describes the message bodega.auth.v1.ListSigningKeysResponse.
+ * Use `create(ListSigningKeysResponseSchema)` to create a new message.
+ */
+export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 56);
+
+/**
+ * @generated from message bodega.auth.v1.RevokeSigningKeyRequest
+ */
+export type RevokeSigningKeyRequest = Message<"bodega.auth.v1.RevokeSigningKeyRequest"> & {
+  /**
+   * @generated from field: string kid = 1;
+   */
+  kid: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.RevokeSigningKeyRequest.
+ * Use `create(RevokeSigningKeyRequestSchema)` to create a new message.
+ */
+export const RevokeSigningKeyRequestSchema: GenMessage<RevokeSigningKeyRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 57);
+
+/**
+ * @generated from message bodega.auth.v1.RevokeSigningKeyResponse
+ */
+export type RevokeSigningKeyResponse = Message<"bodega.auth.v1.RevokeSigningKeyResponse"> & {
+  /**
+   * Key id of the key that signs now.
+   *
+   * @generated from field: string kid = 1;
+   */
+  kid: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.RevokeSigningKeyResponse.
+ * Use `create(RevokeSigningKeyResponseSchema)` to create a new message.
+ */
+export const RevokeSigningKeyResponseSchema: GenMessage<RevokeSigningKeyResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 58);
 
 /**
  * @generated from message bodega.auth.v1.RotateSigningKeyRequest
@@ -575,7 +1328,7 @@ export type RotateSigningKeyRequest = Message<"bodega.auth.v1.RotateSigningKeyRe
  * Use `create(RotateSigningKeyRequestSchema)` to create a new message.
  */
 export const RotateSigningKeyRequestSchema: GenMessage<RotateSigningKeyRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 27);
+  messageDesc(file_bodega_auth_v1_auth, 59);
 
 /**
  * @generated from message bodega.auth.v1.RotateSigningKeyResponse
@@ -594,7 +1347,7 @@ export type RotateSigningKeyResponse = Message<"bodega.auth.v1.RotateSigningKeyR
  * Use `create(RotateSigningKeyResponseSchema)` to create a new message.
  */
 export const RotateSigningKeyResponseSchema: GenMessage<RotateSigningKeyResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 28);
+  messageDesc(file_bodega_auth_v1_auth, 60);
 
 /**
  * @generated from enum bodega.auth.v1.Role
@@ -646,13 +1399,63 @@ export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
   enumDesc(file_bodega_auth_v1_auth, 0);
 
 /**
+ * @generated from enum bodega.auth.v1.SigningKeyStatus
+ */
+export const SigningKeyStatus = {
+  /**
+   * @generated from enum value: SIGNING_KEY_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Public already; takes over at the next change.
+   *
+   * @generated from enum value: SIGNING_KEY_STATUS_STANDBY = 1;
+   */
+  STANDBY: 1,
+
+  /**
+   * Signs, or will as soon as everybody can know it.
+   *
+   * @generated from enum value: SIGNING_KEY_STATUS_SIGNS = 2;
+   */
+  SIGNS: 2,
+
+  /**
+   * Signs no more; its tokens live to their end.
+   *
+   * @generated from enum value: SIGNING_KEY_STATUS_FORMER = 3;
+   */
+  FORMER: 3,
+
+  /**
+   * Neither it nor its tokens are accepted.
+   *
+   * @generated from enum value: SIGNING_KEY_STATUS_REVOKED = 4;
+   */
+  REVOKED: 4,
+} as const;
+
+/**
+ * @generated from enum bodega.auth.v1.SigningKeyStatus
+ */
+export type SigningKeyStatus = (typeof SigningKeyStatus)[keyof typeof SigningKeyStatus] | UnknownEnum;
+
+/**
+ * Describes the enum bodega.auth.v1.SigningKeyStatus.
+ */
+export const SigningKeyStatusSchema: GenEnum<SigningKeyStatus> = /*@__PURE__*/
+  enumDesc(file_bodega_auth_v1_auth, 1);
+
+/**
  * Users, credentials, verification codes, sessions, roles and signing keys.
  *
  * @generated from service bodega.auth.v1.AuthService
  */
 export const AuthService: GenService<{
   /**
-   * Creates an unverified user and mails a six-digit code. Answers alike for an address that is already known.
+   * Mails a six-digit code; with it and the ticket of the answer VerifyEmail makes the user. Answers alike for an address that has an
+   * account, whose owner is mailed that it was tried. Ends by itself after a day. After several mails to one address: TOO_MANY_MAILS.
    *
    * @generated from rpc bodega.auth.v1.AuthService.Register
    */
@@ -662,8 +1465,8 @@ export const AuthService: GenService<{
     output: typeof RegisterResponseSchema;
   },
   /**
-   * Proves the address with the mailed code: six digits, ten minutes, five guesses. A code that is not good, for whatever reason, is
-   * CODE_INVALID.
+   * Proves the address with the mailed code and makes the user, or moves the account that ChangeEmail was asked for: six digits, ten minutes, five guesses a ticket. A code that is not good,
+   * for whatever reason, is CODE_INVALID. Repeated within the code's life it answers alike.
    *
    * @generated from rpc bodega.auth.v1.AuthService.VerifyEmail
    */
@@ -683,8 +1486,8 @@ export const AuthService: GenService<{
     output: typeof ResendVerificationResponseSchema;
   },
   /**
-   * Opens a session of 30 days. A wrong address and a wrong password are both CREDENTIALS_INVALID; EMAIL_NOT_VERIFIED wants VerifyEmail
-   * first; TOO_MANY_ATTEMPTS says when to try again.
+   * Opens a session of 30 days, or, where the account has a second factor, answers with a challenge for CompleteLogin and no tokens. A wrong address and a wrong password
+   * are both CREDENTIALS_INVALID; EMAIL_NOT_VERIFIED wants VerifyEmail first; TOO_MANY_ATTEMPTS says when to try again.
    *
    * @generated from rpc bodega.auth.v1.AuthService.Login
    */
@@ -692,6 +1495,17 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof LoginRequestSchema;
     output: typeof LoginResponseSchema;
+  },
+  /**
+   * Opens the session that Login gave a challenge for, with a code of the authenticator app or a recovery code, each of which is good once: a wrong one is SECOND_FACTOR_INVALID.
+   * A challenge ends after five minutes, five wrong codes, a login, or a new password: CHALLENGE_INVALID, log in again.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.CompleteLogin
+   */
+  completeLogin: {
+    methodKind: "unary";
+    input: typeof CompleteLoginRequestSchema;
+    output: typeof CompleteLoginResponseSchema;
   },
   /**
    * Trades a refresh token for a new pair. Repeated within ten seconds it answers alike; a token used again later ends its session:
@@ -725,7 +1539,7 @@ export const AuthService: GenService<{
     output: typeof LogoutAllResponseSchema;
   },
   /**
-   * Mails a reset code, at most one a minute. Answers alike for an unknown address.
+   * Mails a reset code, at most one a minute from one network. Answers alike for an unknown address.
    *
    * @generated from rpc bodega.auth.v1.AuthService.RequestPasswordReset
    */
@@ -735,7 +1549,8 @@ export const AuthService: GenService<{
     output: typeof RequestPasswordResetResponseSchema;
   },
   /**
-   * Sets a new password with the mailed code and ends every session. A code that is not good is CODE_INVALID.
+   * Sets a new password with the mailed code and ends every session. A code that is not good is CODE_INVALID. Repeated within the code's
+   * life, with the same password, it answers alike.
    *
    * @generated from rpc bodega.auth.v1.AuthService.ResetPassword
    */
@@ -743,6 +1558,99 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof ResetPasswordRequestSchema;
     output: typeof ResetPasswordResponseSchema;
+  },
+  /**
+   * Sets a new password, ends every other session and tells the owner by mail. A wrong old one is CREDENTIALS_INVALID.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.ChangePassword
+   */
+  changePassword: {
+    methodKind: "unary";
+    input: typeof ChangePasswordRequestSchema;
+    output: typeof ChangePasswordResponseSchema;
+  },
+  /**
+   * Mails a code to the new address; with it and the ticket of the answer VerifyEmail moves the account there, and the old address is told.
+   * Answers alike for an address that has an account, whose owner is mailed that it was tried.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.ChangeEmail
+   */
+  changeEmail: {
+    methodKind: "unary";
+    input: typeof ChangeEmailRequestSchema;
+    output: typeof ChangeEmailResponseSchema;
+  },
+  /**
+   * Makes a secret for an authenticator app (TOTP, RFC 6238). Nothing changes before ConfirmTotp, within ten minutes; asked for again, the secret before is no good.
+   * A second factor that is there already: TOTP_ENABLED.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.EnrolTotp
+   */
+  enrolTotp: {
+    methodKind: "unary";
+    input: typeof EnrolTotpRequestSchema;
+    output: typeof EnrolTotpResponseSchema;
+  },
+  /**
+   * From now on Login asks for a second factor. A code of the app shows that it has the secret; every other session ends, the owner is told by mail.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.ConfirmTotp
+   */
+  confirmTotp: {
+    methodKind: "unary";
+    input: typeof ConfirmTotpRequestSchema;
+    output: typeof ConfirmTotpResponseSchema;
+  },
+  /**
+   * Login asks for the password alone again. Wants the password and a code; the owner is told by mail.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.RemoveTotp
+   */
+  removeTotp: {
+    methodKind: "unary";
+    input: typeof RemoveTotpRequestSchema;
+    output: typeof RemoveTotpResponseSchema;
+  },
+  /**
+   * New recovery codes; those before are no good any more. Wants the password and a code; the owner is told by mail.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.RenewRecoveryCodes
+   */
+  renewRecoveryCodes: {
+    methodKind: "unary";
+    input: typeof RenewRecoveryCodesRequestSchema;
+    output: typeof RenewRecoveryCodesResponseSchema;
+  },
+  /**
+   * Ends every session and forgets who the caller was: address, name, password. Orders stay, under an id that is nobody's. The last admin
+   * cannot: LAST_ADMIN. Cannot be undone.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.DeleteAccount
+   */
+  deleteAccount: {
+    methodKind: "unary";
+    input: typeof DeleteAccountRequestSchema;
+    output: typeof DeleteAccountResponseSchema;
+  },
+  /**
+   * Where the caller is logged in, newest first.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
+  },
+  /**
+   * Ends one of the caller's sessions; one that is over already answers alike. Its access token is good until it expires.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.EndSession
+   */
+  endSession: {
+    methodKind: "unary";
+    input: typeof EndSessionRequestSchema;
+    output: typeof EndSessionResponseSchema;
   },
   /**
    * The caller's own account.
@@ -775,6 +1683,27 @@ export const AuthService: GenService<{
     output: typeof SetRolesResponseSchema;
   },
   /**
+   * Ends a user's sessions and lets nobody in there until UnblockUser: Login is ACCOUNT_BLOCKED. An access token is good until it expires, but
+   * for acts by a role of power. The last admin cannot be blocked: LAST_ADMIN. Twice answers alike.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.BlockUser
+   */
+  blockUser: {
+    methodKind: "unary";
+    input: typeof BlockUserRequestSchema;
+    output: typeof BlockUserResponseSchema;
+  },
+  /**
+   * The user may log in again.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.UnblockUser
+   */
+  unblockUser: {
+    methodKind: "unary";
+    input: typeof UnblockUserRequestSchema;
+    output: typeof UnblockUserResponseSchema;
+  },
+  /**
    * The public keys that sign access tokens, as a JSON Web Key Set (RFC 7517).
    *
    * @generated from rpc bodega.auth.v1.AuthService.GetSigningKeys
@@ -783,6 +1712,37 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof GetSigningKeysRequestSchema;
     output: typeof GetSigningKeysResponseSchema;
+  },
+  /**
+   * What a user may do now, whatever an older token of the user says: asked before what cannot be undone.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.GetRoles
+   */
+  getRoles: {
+    methodKind: "unary";
+    input: typeof GetRolesRequestSchema;
+    output: typeof GetRolesResponseSchema;
+  },
+  /**
+   * Every key whose tokens are or were accepted lately, and the one that is next.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.ListSigningKeys
+   */
+  listSigningKeys: {
+    methodKind: "unary";
+    input: typeof ListSigningKeysRequestSchema;
+    output: typeof ListSigningKeysResponseSchema;
+  },
+  /**
+   * Ends a key and every token it has signed, everywhere within a minute. The next key takes over; sessions go on, their next Refresh
+   * gives a token of it. Twice answers alike.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.RevokeSigningKey
+   */
+  revokeSigningKey: {
+    methodKind: "unary";
+    input: typeof RevokeSigningKeyRequestSchema;
+    output: typeof RevokeSigningKeyResponseSchema;
   },
   /**
    * Starts signing with a fresh key; tokens of the key before stay valid until they expire.

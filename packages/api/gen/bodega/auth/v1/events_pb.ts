@@ -14,10 +14,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bodega/auth/v1/events.proto.
  */
 export const file_bodega_auth_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Chtib2RlZ2EvYXV0aC92MS9ldmVudHMucHJvdG8SDmJvZGVnYS5hdXRoLnYxIp4BCg5Vc2VyUmVnaXN0ZXJlZBIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIjCgVyb2xlcxgEIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGUSMQoNcmVnaXN0ZXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXwoMVXNlclZlcmlmaWVkEg8KB3VzZXJfaWQYASABKAkSDQoFZW1haWwYAiABKAkSLwoLdmVyaWZpZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wYgZwcm90bzM", [file_bodega_auth_v1_auth, file_google_protobuf_timestamp]);
+  fileDesc("Chtib2RlZ2EvYXV0aC92MS9ldmVudHMucHJvdG8SDmJvZGVnYS5hdXRoLnYxIp4BCg5Vc2VyUmVnaXN0ZXJlZBIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIjCgVyb2xlcxgEIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGUSMQoNcmVnaXN0ZXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXwoMVXNlclZlcmlmaWVkEg8KB3VzZXJfaWQYASABKAkSDQoFZW1haWwYAiABKAkSLwoLdmVyaWZpZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIngKEFVzZXJFbWFpbENoYW5nZWQSDwoHdXNlcl9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLgoKY2hhbmdlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTgoLVXNlckRlbGV0ZWQSDwoHdXNlcl9pZBgBIAEoCRIuCgpkZWxldGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_bodega_auth_v1_auth, file_google_protobuf_timestamp]);
 
 /**
- * Fact user.registered: an account that is not verified yet.
+ * Fact user.registered: there is a new user, who has proven the address.
  *
  * @generated from message bodega.auth.v1.UserRegistered
  */
@@ -83,4 +83,62 @@ export type UserVerified = Message<"bodega.auth.v1.UserVerified"> & {
  */
 export const UserVerifiedSchema: GenMessage<UserVerified> = /*@__PURE__*/
   messageDesc(file_bodega_auth_v1_events, 1);
+
+/**
+ * Fact user.email_changed: the user has proven another address and is written to there.
+ *
+ * @generated from message bodega.auth.v1.UserEmailChanged
+ */
+export type UserEmailChanged = Message<"bodega.auth.v1.UserEmailChanged"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string email = 2;
+   */
+  email: string;
+
+  /**
+   * @generated from field: string display_name = 3;
+   */
+  displayName: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp changed_at = 4;
+   */
+  changedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.auth.v1.UserEmailChanged.
+ * Use `create(UserEmailChangedSchema)` to create a new message.
+ */
+export const UserEmailChangedSchema: GenMessage<UserEmailChanged> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_events, 2);
+
+/**
+ * Fact user.deleted: forget who it was. What must be kept stays under the id, which is nobody's any more.
+ *
+ * @generated from message bodega.auth.v1.UserDeleted
+ */
+export type UserDeleted = Message<"bodega.auth.v1.UserDeleted"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp deleted_at = 2;
+   */
+  deletedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.auth.v1.UserDeleted.
+ * Use `create(UserDeletedSchema)` to create a new message.
+ */
+export const UserDeletedSchema: GenMessage<UserDeleted> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_events, 3);
 

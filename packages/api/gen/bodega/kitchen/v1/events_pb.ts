@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bodega/kitchen/v1/events.proto.
  */
 export const file_bodega_kitchen_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5ib2RlZ2Eva2l0Y2hlbi92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5raXRjaGVuLnYxIlsKDFRpY2tldFF1ZXVlZBIRCgl0aWNrZXRfaWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIl0KDlRpY2tldEFjY2VwdGVkEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWgoLVGlja2V0UmVhZHkSEQoJdGlja2V0X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJfChBUaWNrZXRIYW5kZWRPdmVyEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXgoPVGlja2V0Q2FuY2VsbGVkEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiHwoKV29ya1RpY2tldBIRCgl0aWNrZXRfaWQYASABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Ch5ib2RlZ2Eva2l0Y2hlbi92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5raXRjaGVuLnYxIlsKDFRpY2tldFF1ZXVlZBIRCgl0aWNrZXRfaWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIl0KDlRpY2tldEFjY2VwdGVkEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWgoLVGlja2V0UmVhZHkSEQoJdGlja2V0X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJfChBUaWNrZXRIYW5kZWRPdmVyEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXgoPVGlja2V0Q2FuY2VsbGVkEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiHwoKV29ya1RpY2tldBIRCgl0aWNrZXRfaWQYASABKAkiIAoMQ2FuY2VsVGlja2V0EhAKCG9yZGVyX2lkGAEgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Fact ticket.queued: there is something to make.
@@ -177,4 +177,24 @@ export type WorkTicket = Message<"bodega.kitchen.v1.WorkTicket"> & {
  */
 export const WorkTicketSchema: GenMessage<WorkTicket> = /*@__PURE__*/
   messageDesc(file_bodega_kitchen_v1_events, 5);
+
+/**
+ * Job kitchen.cancel-ticket: an order's money was given back, so nothing more of it is to be made or handed over. ticket.cancelled answers,
+ * or ticket.handed_over has.
+ *
+ * @generated from message bodega.kitchen.v1.CancelTicket
+ */
+export type CancelTicket = Message<"bodega.kitchen.v1.CancelTicket"> & {
+  /**
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message bodega.kitchen.v1.CancelTicket.
+ * Use `create(CancelTicketSchema)` to create a new message.
+ */
+export const CancelTicketSchema: GenMessage<CancelTicket> = /*@__PURE__*/
+  messageDesc(file_bodega_kitchen_v1_events, 6);
 

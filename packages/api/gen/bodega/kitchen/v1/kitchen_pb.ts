@@ -5,6 +5,8 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_bodega_type_v1_access } from "../../type/v1/access_pb.ts";
+import type { Heartbeat } from "../../type/v1/heartbeat_pb.ts";
+import { file_bodega_type_v1_heartbeat } from "../../type/v1/heartbeat_pb.ts";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -15,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bodega/kitchen/v1/kitchen.proto.
  */
 export const file_bodega_kitchen_v1_kitchen: GenFile = /*@__PURE__*/
-  fileDesc("Ch9ib2RlZ2Eva2l0Y2hlbi92MS9raXRjaGVuLnByb3RvEhFib2RlZ2Eua2l0Y2hlbi52MSJACgpUaWNrZXRMaW5lEhIKCnByb2R1Y3RfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIQCghxdWFudGl0eRgDIAEoBSKgAwoGVGlja2V0EhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIvCgZzdGF0dXMYAyABKA4yHy5ib2RlZ2Eua2l0Y2hlbi52MS5UaWNrZXRTdGF0dXMSLAoFbGluZXMYBCADKAsyHS5ib2RlZ2Eua2l0Y2hlbi52MS5UaWNrZXRMaW5lEg0KBXN0YWZmGAUgASgJEi0KCXF1ZXVlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLYWNjZXB0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHJlYWR5X2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5oYW5kZWRfb3Zlcl9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY2FuY2VsbGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAsgASgDIqoBChJMaXN0VGlja2V0c1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSOQoGc3RhdHVzGAMgASgOMh8uYm9kZWdhLmtpdGNoZW4udjEuVGlja2V0U3RhdHVzQgi6SAWCAQIQARIdCghvcmRlcl9pZBgEIAEoCUILukgI2AEBcgOwAQEiWgoTTGlzdFRpY2tldHNSZXNwb25zZRIqCgd0aWNrZXRzGAEgAygLMhkuYm9kZWdhLmtpdGNoZW4udjEuVGlja2V0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIyChNBY2NlcHRUaWNrZXRSZXF1ZXN0EhsKCXRpY2tldF9pZBgBIAEoCUIIukgFcgOwAQEiQQoUQWNjZXB0VGlja2V0UmVzcG9uc2USKQoGdGlja2V0GAEgASgLMhkuYm9kZWdhLmtpdGNoZW4udjEuVGlja2V0Ii8KEE1hcmtSZWFkeVJlcXVlc3QSGwoJdGlja2V0X2lkGAEgASgJQgi6SAVyA7ABASI+ChFNYXJrUmVhZHlSZXNwb25zZRIpCgZ0aWNrZXQYASABKAsyGS5ib2RlZ2Eua2l0Y2hlbi52MS5UaWNrZXQiLgoPSGFuZE92ZXJSZXF1ZXN0EhsKCXRpY2tldF9pZBgBIAEoCUIIukgFcgOwAQEiPQoQSGFuZE92ZXJSZXNwb25zZRIpCgZ0aWNrZXQYASABKAsyGS5ib2RlZ2Eua2l0Y2hlbi52MS5UaWNrZXQiFQoTV2F0Y2hUaWNrZXRzUmVxdWVzdCJBChRXYXRjaFRpY2tldHNSZXNwb25zZRIpCgZ0aWNrZXQYASABKAsyGS5ib2RlZ2Eua2l0Y2hlbi52MS5UaWNrZXQquAEKDFRpY2tldFN0YXR1cxIdChlUSUNLRVRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUVElDS0VUX1NUQVRVU19RVUVVRUQQARIaChZUSUNLRVRfU1RBVFVTX0FDQ0VQVEVEEAISFwoTVElDS0VUX1NUQVRVU19SRUFEWRADEh0KGVRJQ0tFVF9TVEFUVVNfSEFOREVEX09WRVIQBBIbChdUSUNLRVRfU1RBVFVTX0NBTkNFTExFRBAFMrkFCg5LaXRjaGVuU2VydmljZRJ4CgtMaXN0VGlja2V0cxIlLmJvZGVnYS5raXRjaGVuLnYxLkxpc3RUaWNrZXRzUmVxdWVzdBomLmJvZGVnYS5raXRjaGVuLnYxLkxpc3RUaWNrZXRzUmVzcG9uc2UiGpACAai7GASC0+STAg0SCy92MS90aWNrZXRzEpEBCgxBY2NlcHRUaWNrZXQSJi5ib2RlZ2Eua2l0Y2hlbi52MS5BY2NlcHRUaWNrZXRSZXF1ZXN0GicuYm9kZWdhLmtpdGNoZW4udjEuQWNjZXB0VGlja2V0UmVzcG9uc2UiMJACAqi7GASC0+STAiM6ASoiHi92MS90aWNrZXRzL3t0aWNrZXRfaWR9OmFjY2VwdBKLAQoJTWFya1JlYWR5EiMuYm9kZWdhLmtpdGNoZW4udjEuTWFya1JlYWR5UmVxdWVzdBokLmJvZGVnYS5raXRjaGVuLnYxLk1hcmtSZWFkeVJlc3BvbnNlIjOQAgKouxgEgtPkkwImOgEqIiEvdjEvdGlja2V0cy97dGlja2V0X2lkfTptYXJrUmVhZHkShwEKCEhhbmRPdmVyEiIuYm9kZWdhLmtpdGNoZW4udjEuSGFuZE92ZXJSZXF1ZXN0GiMuYm9kZWdhLmtpdGNoZW4udjEuSGFuZE92ZXJSZXNwb25zZSIykAICqLsYBILT5JMCJToBKiIgL3YxL3RpY2tldHMve3RpY2tldF9pZH06aGFuZE92ZXISgAEKDFdhdGNoVGlja2V0cxImLmJvZGVnYS5raXRjaGVuLnYxLldhdGNoVGlja2V0c1JlcXVlc3QaJy5ib2RlZ2Eua2l0Y2hlbi52MS5XYXRjaFRpY2tldHNSZXNwb25zZSIdqLsYBILT5JMCExIRL3YxL3RpY2tldHM6d2F0Y2gwAWIGcHJvdG8z", [file_bodega_type_v1_access, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("Ch9ib2RlZ2Eva2l0Y2hlbi92MS9raXRjaGVuLnByb3RvEhFib2RlZ2Eua2l0Y2hlbi52MSJACgpUaWNrZXRMaW5lEhIKCnByb2R1Y3RfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIQCghxdWFudGl0eRgDIAEoBSKgAwoGVGlja2V0EhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIvCgZzdGF0dXMYAyABKA4yHy5ib2RlZ2Eua2l0Y2hlbi52MS5UaWNrZXRTdGF0dXMSLAoFbGluZXMYBCADKAsyHS5ib2RlZ2Eua2l0Y2hlbi52MS5UaWNrZXRMaW5lEg0KBXN0YWZmGAUgASgJEi0KCXF1ZXVlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLYWNjZXB0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHJlYWR5X2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5oYW5kZWRfb3Zlcl9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY2FuY2VsbGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAsgASgDIqoBChJMaXN0VGlja2V0c1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSOQoGc3RhdHVzGAMgASgOMh8uYm9kZWdhLmtpdGNoZW4udjEuVGlja2V0U3RhdHVzQgi6SAWCAQIQARIdCghvcmRlcl9pZBgEIAEoCUILukgI2AEBcgOwAQEiWgoTTGlzdFRpY2tldHNSZXNwb25zZRIqCgd0aWNrZXRzGAEgAygLMhkuYm9kZWdhLmtpdGNoZW4udjEuVGlja2V0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIyChNBY2NlcHRUaWNrZXRSZXF1ZXN0EhsKCXRpY2tldF9pZBgBIAEoCUIIukgFcgOwAQEiQQoUQWNjZXB0VGlja2V0UmVzcG9uc2USKQoGdGlja2V0GAEgASgLMhkuYm9kZWdhLmtpdGNoZW4udjEuVGlja2V0Ii8KEE1hcmtSZWFkeVJlcXVlc3QSGwoJdGlja2V0X2lkGAEgASgJQgi6SAVyA7ABASI+ChFNYXJrUmVhZHlSZXNwb25zZRIpCgZ0aWNrZXQYASABKAsyGS5ib2RlZ2Eua2l0Y2hlbi52MS5UaWNrZXQiLgoPSGFuZE92ZXJSZXF1ZXN0EhsKCXRpY2tldF9pZBgBIAEoCUIIukgFcgOwAQEiPQoQSGFuZE92ZXJSZXNwb25zZRIpCgZ0aWNrZXQYASABKAsyGS5ib2RlZ2Eua2l0Y2hlbi52MS5UaWNrZXQiMQoTQ2FuY2VsVGlja2V0UmVxdWVzdBIaCghvcmRlcl9pZBgBIAEoCUIIukgFcgOwAQEiFgoUQ2FuY2VsVGlja2V0UmVzcG9uc2UiNAoTV2F0Y2hUaWNrZXRzUmVxdWVzdBIdCgxyZXN1bWVfdG9rZW4YASABKAlCB7pIBHICGEAiuAEKFFdhdGNoVGlja2V0c1Jlc3BvbnNlEikKBnRpY2tldBgBIAEoCzIZLmJvZGVnYS5raXRjaGVuLnYxLlRpY2tldBIsCgloZWFydGJlYXQYAiABKAsyGS5ib2RlZ2EudHlwZS52MS5IZWFydGJlYXQSFAoMcmVzdW1lX3Rva2VuGAMgASgJEjEKBG1hcmsYBCABKA4yIy5ib2RlZ2Eua2l0Y2hlbi52MS5XYXRjaFRpY2tldHNNYXJrKrgBCgxUaWNrZXRTdGF0dXMSHQoZVElDS0VUX1NUQVRVU19VTlNQRUNJRklFRBAAEhgKFFRJQ0tFVF9TVEFUVVNfUVVFVUVEEAESGgoWVElDS0VUX1NUQVRVU19BQ0NFUFRFRBACEhcKE1RJQ0tFVF9TVEFUVVNfUkVBRFkQAxIdChlUSUNLRVRfU1RBVFVTX0hBTkRFRF9PVkVSEAQSGwoXVElDS0VUX1NUQVRVU19DQU5DRUxMRUQQBSp3ChBXYXRjaFRpY2tldHNNYXJrEiIKHldBVENIX1RJQ0tFVFNfTUFSS19VTlNQRUNJRklFRBAAEh8KG1dBVENIX1RJQ0tFVFNfTUFSS19TTkFQU0hPVBABEh4KGldBVENIX1RJQ0tFVFNfTUFSS19SRVNVTUVEEAIyowYKDktpdGNoZW5TZXJ2aWNlEngKC0xpc3RUaWNrZXRzEiUuYm9kZWdhLmtpdGNoZW4udjEuTGlzdFRpY2tldHNSZXF1ZXN0GiYuYm9kZWdhLmtpdGNoZW4udjEuTGlzdFRpY2tldHNSZXNwb25zZSIakAIBqLsYBILT5JMCDRILL3YxL3RpY2tldHMSkQEKDEFjY2VwdFRpY2tldBImLmJvZGVnYS5raXRjaGVuLnYxLkFjY2VwdFRpY2tldFJlcXVlc3QaJy5ib2RlZ2Eua2l0Y2hlbi52MS5BY2NlcHRUaWNrZXRSZXNwb25zZSIwkAICqLsYBILT5JMCIzoBKiIeL3YxL3RpY2tldHMve3RpY2tldF9pZH06YWNjZXB0EosBCglNYXJrUmVhZHkSIy5ib2RlZ2Eua2l0Y2hlbi52MS5NYXJrUmVhZHlSZXF1ZXN0GiQuYm9kZWdhLmtpdGNoZW4udjEuTWFya1JlYWR5UmVzcG9uc2UiM5ACAqi7GASC0+STAiY6ASoiIS92MS90aWNrZXRzL3t0aWNrZXRfaWR9Om1hcmtSZWFkeRKHAQoISGFuZE92ZXISIi5ib2RlZ2Eua2l0Y2hlbi52MS5IYW5kT3ZlclJlcXVlc3QaIy5ib2RlZ2Eua2l0Y2hlbi52MS5IYW5kT3ZlclJlc3BvbnNlIjKQAgKouxgEgtPkkwIlOgEqIiAvdjEvdGlja2V0cy97dGlja2V0X2lkfTpoYW5kT3ZlchJoCgxDYW5jZWxUaWNrZXQSJi5ib2RlZ2Eua2l0Y2hlbi52MS5DYW5jZWxUaWNrZXRSZXF1ZXN0GicuYm9kZWdhLmtpdGNoZW4udjEuQ2FuY2VsVGlja2V0UmVzcG9uc2UiB5ACAqi7GAYSgAEKDFdhdGNoVGlja2V0cxImLmJvZGVnYS5raXRjaGVuLnYxLldhdGNoVGlja2V0c1JlcXVlc3QaJy5ib2RlZ2Eua2l0Y2hlbi52MS5XYXRjaFRpY2tldHNSZXNwb25zZSIdqLsYBILT5JMCExIRL3YxL3RpY2tldHM6d2F0Y2gwAWIGcHJvdG8z", [file_bodega_type_v1_access, file_bodega_type_v1_heartbeat, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message bodega.kitchen.v1.TicketLine
@@ -288,9 +290,45 @@ export const HandOverResponseSchema: GenMessage<HandOverResponse> = /*@__PURE__*
   messageDesc(file_bodega_kitchen_v1_kitchen, 9);
 
 /**
+ * @generated from message bodega.kitchen.v1.CancelTicketRequest
+ */
+export type CancelTicketRequest = Message<"bodega.kitchen.v1.CancelTicketRequest"> & {
+  /**
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message bodega.kitchen.v1.CancelTicketRequest.
+ * Use `create(CancelTicketRequestSchema)` to create a new message.
+ */
+export const CancelTicketRequestSchema: GenMessage<CancelTicketRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_kitchen_v1_kitchen, 10);
+
+/**
+ * @generated from message bodega.kitchen.v1.CancelTicketResponse
+ */
+export type CancelTicketResponse = Message<"bodega.kitchen.v1.CancelTicketResponse"> & {
+};
+
+/**
+ * Describes the message bodega.kitchen.v1.CancelTicketResponse.
+ * Use `create(CancelTicketResponseSchema)` to create a new message.
+ */
+export const CancelTicketResponseSchema: GenMessage<CancelTicketResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_kitchen_v1_kitchen, 11);
+
+/**
  * @generated from message bodega.kitchen.v1.WatchTicketsRequest
  */
 export type WatchTicketsRequest = Message<"bodega.kitchen.v1.WatchTicketsRequest"> & {
+  /**
+   * The last one of a stream that was cut off. Unset: the open tickets come first.
+   *
+   * @generated from field: string resume_token = 1;
+   */
+  resumeToken: string;
 };
 
 /**
@@ -298,16 +336,37 @@ export type WatchTicketsRequest = Message<"bodega.kitchen.v1.WatchTicketsRequest
  * Use `create(WatchTicketsRequestSchema)` to create a new message.
  */
 export const WatchTicketsRequestSchema: GenMessage<WatchTicketsRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_kitchen_v1_kitchen, 10);
+  messageDesc(file_bodega_kitchen_v1_kitchen, 12);
 
 /**
  * @generated from message bodega.kitchen.v1.WatchTicketsResponse
  */
 export type WatchTicketsResponse = Message<"bodega.kitchen.v1.WatchTicketsResponse"> & {
   /**
+   * Unset in a heartbeat, and in a mark where there is no ticket to tell.
+   *
    * @generated from field: bodega.kitchen.v1.Ticket ticket = 1;
    */
   ticket?: Ticket | undefined;
+
+  /**
+   * @generated from field: bodega.type.v1.Heartbeat heartbeat = 2;
+   */
+  heartbeat?: Heartbeat | undefined;
+
+  /**
+   * Where to go on after this message. Some that were told may be told again: version tells.
+   *
+   * @generated from field: string resume_token = 3;
+   */
+  resumeToken: string;
+
+  /**
+   * Set once in a stream, with the last of what there was when it began, at once where there was nothing.
+   *
+   * @generated from field: bodega.kitchen.v1.WatchTicketsMark mark = 4;
+   */
+  mark: WatchTicketsMark;
 };
 
 /**
@@ -315,7 +374,7 @@ export type WatchTicketsResponse = Message<"bodega.kitchen.v1.WatchTicketsRespon
  * Use `create(WatchTicketsResponseSchema)` to create a new message.
  */
 export const WatchTicketsResponseSchema: GenMessage<WatchTicketsResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_kitchen_v1_kitchen, 11);
+  messageDesc(file_bodega_kitchen_v1_kitchen, 13);
 
 /**
  * @generated from enum bodega.kitchen.v1.TicketStatus
@@ -374,6 +433,45 @@ export const TicketStatusSchema: GenEnum<TicketStatus> = /*@__PURE__*/
   enumDesc(file_bodega_kitchen_v1_kitchen, 0);
 
 /**
+ * What has been told up to a message.
+ *
+ * @generated from enum bodega.kitchen.v1.WatchTicketsMark
+ */
+export const WatchTicketsMark = {
+  /**
+   * @generated from enum value: WATCH_TICKETS_MARK_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Every open ticket: one that you had before and that did not come is closed.
+   *
+   * @generated from enum value: WATCH_TICKETS_MARK_SNAPSHOT = 1;
+   */
+  SNAPSHOT: 1,
+
+  /**
+   * Every change since the resume_token.
+   *
+   * @generated from enum value: WATCH_TICKETS_MARK_RESUMED = 2;
+   */
+  RESUMED: 2,
+} as const;
+
+/**
+ * What has been told up to a message.
+ *
+ * @generated from enum bodega.kitchen.v1.WatchTicketsMark
+ */
+export type WatchTicketsMark = (typeof WatchTicketsMark)[keyof typeof WatchTicketsMark] | UnknownEnum;
+
+/**
+ * Describes the enum bodega.kitchen.v1.WatchTicketsMark.
+ */
+export const WatchTicketsMarkSchema: GenEnum<WatchTicketsMark> = /*@__PURE__*/
+  enumDesc(file_bodega_kitchen_v1_kitchen, 1);
+
+/**
  * Tickets: what the kitchen has to make.
  *
  * @generated from service bodega.kitchen.v1.KitchenService
@@ -420,7 +518,19 @@ export const KitchenService: GenService<{
     output: typeof HandOverResponseSchema;
   },
   /**
-   * The open tickets now, then every ticket that changes.
+   * Nothing more is made for an order, and nothing of it is handed over: the ticket decides between the two. Also before there is a ticket.
+   * Twice answers alike; what is handed over already is TICKET_HANDED_OVER.
+   *
+   * @generated from rpc bodega.kitchen.v1.KitchenService.CancelTicket
+   */
+  cancelTicket: {
+    methodKind: "unary";
+    input: typeof CancelTicketRequestSchema;
+    output: typeof CancelTicketResponseSchema;
+  },
+  /**
+   * The open tickets now, then every ticket that changes. After ten silent seconds a heartbeat. Who was cut off asks again with the last resume_token: it
+   * is told what has changed since, closed tickets too.
    *
    * @generated from rpc bodega.kitchen.v1.KitchenService.WatchTickets
    */

@@ -2,22 +2,22 @@
 // @generated from file bodega/mail/v1/events.proto (package bodega.mail.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Money } from "../../type/v1/money_pb.ts";
 import { file_bodega_type_v1_money } from "../../type/v1/money_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bodega/mail/v1/events.proto.
  */
 export const file_bodega_mail_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Chtib2RlZ2EvbWFpbC92MS9ldmVudHMucHJvdG8SDmJvZGVnYS5tYWlsLnYxIqABChRTZW5kVmVyaWZpY2F0aW9uQ29kZRIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIRCgRjb2RlGAQgASgJQgOAAQESLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY29kZV9pZBgGIAEoCSKdAQoRU2VuZFBhc3N3b3JkUmVzZXQSDwoHdXNlcl9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSEQoEY29kZRgEIAEoCUIDgAEBEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2NvZGVfaWQYBiABKAkipAEKE1NlbmRQYXltZW50UmVtaW5kZXISEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSEAoIcmVtaW5kZXIYAyABKAUSJAoFdG90YWwYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIeCgtEZWxpdmVyTWFpbBIPCgdtYWlsX2lkGAEgASgJYgZwcm90bzM", [file_bodega_type_v1_money, file_google_protobuf_timestamp]);
+  fileDesc("Chtib2RlZ2EvbWFpbC92MS9ldmVudHMucHJvdG8SDmJvZGVnYS5tYWlsLnYxIrMBChRTZW5kVmVyaWZpY2F0aW9uQ29kZRIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIRCgRjb2RlGAQgASgJQgOAAQESLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY29kZV9pZBgGIAEoCRIRCgl0b19ub2JvZHkYByABKAgisAEKEVNlbmRQYXNzd29yZFJlc2V0Eg8KB3VzZXJfaWQYASABKAkSDQoFZW1haWwYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhEKBGNvZGUYBCABKAlCA4ABARIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjb2RlX2lkGAYgASgJEhEKCXRvX25vYm9keRgHIAEoCCJbChBTZW5kQWRkcmVzc1Rha2VuEg8KB3VzZXJfaWQYASABKAkSDQoFZW1haWwYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhEKCW5vdGljZV9pZBgEIAEoCSLEAQoRU2VuZEFjY291bnROb3RpY2USDwoHdXNlcl9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSEQoJbm90aWNlX2lkGAQgASgJEi0KBm5vdGljZRgFIAEoDjIdLmJvZGVnYS5tYWlsLnYxLkFjY291bnROb3RpY2USDwoHbmV0d29yaxgGIAEoCRImCgJhdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipAEKE1NlbmRQYXltZW50UmVtaW5kZXISEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSEAoIcmVtaW5kZXIYAyABKAUSJAoFdG90YWwYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIeCgtEZWxpdmVyTWFpbBIPCgdtYWlsX2lkGAEgASgJKvACCg1BY2NvdW50Tm90aWNlEh4KGkFDQ09VTlRfTk9USUNFX1VOU1BFQ0lGSUVEEAASIwofQUNDT1VOVF9OT1RJQ0VfUEFTU1dPUkRfQ0hBTkdFRBABEh4KGkFDQ09VTlRfTk9USUNFX05FV19ORVRXT1JLEAISIAocQUNDT1VOVF9OT1RJQ0VfRU1BSUxfQ0hBTkdFRBADEhoKFkFDQ09VTlRfTk9USUNFX0RFTEVURUQQBBIfChtBQ0NPVU5UX05PVElDRV9UT1RQX0VOQUJMRUQQBRIfChtBQ0NPVU5UX05PVElDRV9UT1RQX1JFTU9WRUQQBhIpCiVBQ0NPVU5UX05PVElDRV9SRUNPVkVSWV9DT0RFU19SRU5FV0VEEAcSJQohQUNDT1VOVF9OT1RJQ0VfUkVDT1ZFUllfQ09ERV9VU0VEEAgSKAokQUNDT1VOVF9OT1RJQ0VfU0VDT05EX0ZBQ1RPUl9HVUVTU0VEEAliBnByb3RvMw", [file_bodega_type_v1_money, file_google_protobuf_timestamp]);
 
 /**
- * Job mail.send-verification-code: mail a new user the code.
+ * Job mail.send-verification-code: mail whoever registers the code.
  *
  * @generated from message bodega.mail.v1.SendVerificationCode
  */
@@ -33,6 +33,8 @@ export type SendVerificationCode = Message<"bodega.mail.v1.SendVerificationCode"
   email: string;
 
   /**
+   * Empty while nobody has proven to be at this address.
+   *
    * @generated from field: string display_name = 3;
    */
   displayName: string;
@@ -53,6 +55,13 @@ export type SendVerificationCode = Message<"bodega.mail.v1.SendVerificationCode"
    * @generated from field: string code_id = 6;
    */
   codeId: string;
+
+  /**
+   * There is nobody to write to: everything is done as for a mail, so that no time tells of it, and none goes out.
+   *
+   * @generated from field: bool to_nobody = 7;
+   */
+  toNobody: boolean;
 };
 
 /**
@@ -97,6 +106,13 @@ export type SendPasswordReset = Message<"bodega.mail.v1.SendPasswordReset"> & {
    * @generated from field: string code_id = 6;
    */
   codeId: string;
+
+  /**
+   * As in SendVerificationCode.
+   *
+   * @generated from field: bool to_nobody = 7;
+   */
+  toNobody: boolean;
 };
 
 /**
@@ -105,6 +121,95 @@ export type SendPasswordReset = Message<"bodega.mail.v1.SendPasswordReset"> & {
  */
 export const SendPasswordResetSchema: GenMessage<SendPasswordReset> = /*@__PURE__*/
   messageDesc(file_bodega_mail_v1_events, 1);
+
+/**
+ * Job mail.send-address-taken: tell a user that somebody tried to register with his address.
+ *
+ * @generated from message bodega.mail.v1.SendAddressTaken
+ */
+export type SendAddressTaken = Message<"bodega.mail.v1.SendAddressTaken"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string email = 2;
+   */
+  email: string;
+
+  /**
+   * @generated from field: string display_name = 3;
+   */
+  displayName: string;
+
+  /**
+   * One mail per attempt.
+   *
+   * @generated from field: string notice_id = 4;
+   */
+  noticeId: string;
+};
+
+/**
+ * Describes the message bodega.mail.v1.SendAddressTaken.
+ * Use `create(SendAddressTakenSchema)` to create a new message.
+ */
+export const SendAddressTakenSchema: GenMessage<SendAddressTaken> = /*@__PURE__*/
+  messageDesc(file_bodega_mail_v1_events, 2);
+
+/**
+ * Job mail.send-account-notice: tell a user what was done with the account, so that who did not do it hears of it.
+ *
+ * @generated from message bodega.mail.v1.SendAccountNotice
+ */
+export type SendAccountNotice = Message<"bodega.mail.v1.SendAccountNotice"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string email = 2;
+   */
+  email: string;
+
+  /**
+   * @generated from field: string display_name = 3;
+   */
+  displayName: string;
+
+  /**
+   * One mail per occasion.
+   *
+   * @generated from field: string notice_id = 4;
+   */
+  noticeId: string;
+
+  /**
+   * @generated from field: bodega.mail.v1.AccountNotice notice = 5;
+   */
+  notice: AccountNotice;
+
+  /**
+   * From where, such as 203.0.113.0/24; empty where that is not known.
+   *
+   * @generated from field: string network = 6;
+   */
+  network: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 7;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.mail.v1.SendAccountNotice.
+ * Use `create(SendAccountNoticeSchema)` to create a new message.
+ */
+export const SendAccountNoticeSchema: GenMessage<SendAccountNotice> = /*@__PURE__*/
+  messageDesc(file_bodega_mail_v1_events, 3);
 
 /**
  * Job mail.send-payment-reminder: dropped when the order is no longer unpaid.
@@ -145,7 +250,7 @@ export type SendPaymentReminder = Message<"bodega.mail.v1.SendPaymentReminder"> 
  * Use `create(SendPaymentReminderSchema)` to create a new message.
  */
 export const SendPaymentReminderSchema: GenMessage<SendPaymentReminder> = /*@__PURE__*/
-  messageDesc(file_bodega_mail_v1_events, 2);
+  messageDesc(file_bodega_mail_v1_events, 4);
 
 /**
  * Job mail.deliver: hand one stored mail to the transport.
@@ -164,5 +269,81 @@ export type DeliverMail = Message<"bodega.mail.v1.DeliverMail"> & {
  * Use `create(DeliverMailSchema)` to create a new message.
  */
 export const DeliverMailSchema: GenMessage<DeliverMail> = /*@__PURE__*/
-  messageDesc(file_bodega_mail_v1_events, 3);
+  messageDesc(file_bodega_mail_v1_events, 5);
+
+/**
+ * @generated from enum bodega.mail.v1.AccountNotice
+ */
+export const AccountNotice = {
+  /**
+   * @generated from enum value: ACCOUNT_NOTICE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: ACCOUNT_NOTICE_PASSWORD_CHANGED = 1;
+   */
+  PASSWORD_CHANGED: 1,
+
+  /**
+   * A login from a network that the account was never used from.
+   *
+   * @generated from enum value: ACCOUNT_NOTICE_NEW_NETWORK = 2;
+   */
+  NEW_NETWORK: 2,
+
+  /**
+   * To the address before.
+   *
+   * @generated from enum value: ACCOUNT_NOTICE_EMAIL_CHANGED = 3;
+   */
+  EMAIL_CHANGED: 3,
+
+  /**
+   * @generated from enum value: ACCOUNT_NOTICE_DELETED = 4;
+   */
+  DELETED: 4,
+
+  /**
+   * Login asks for a second factor from now on.
+   *
+   * @generated from enum value: ACCOUNT_NOTICE_TOTP_ENABLED = 5;
+   */
+  TOTP_ENABLED: 5,
+
+  /**
+   * @generated from enum value: ACCOUNT_NOTICE_TOTP_REMOVED = 6;
+   */
+  TOTP_REMOVED: 6,
+
+  /**
+   * @generated from enum value: ACCOUNT_NOTICE_RECOVERY_CODES_RENEWED = 7;
+   */
+  RECOVERY_CODES_RENEWED: 7,
+
+  /**
+   * One of them took the app's place.
+   *
+   * @generated from enum value: ACCOUNT_NOTICE_RECOVERY_CODE_USED = 8;
+   */
+  RECOVERY_CODE_USED: 8,
+
+  /**
+   * Somebody who has the password tried one wrong code after another.
+   *
+   * @generated from enum value: ACCOUNT_NOTICE_SECOND_FACTOR_GUESSED = 9;
+   */
+  SECOND_FACTOR_GUESSED: 9,
+} as const;
+
+/**
+ * @generated from enum bodega.mail.v1.AccountNotice
+ */
+export type AccountNotice = (typeof AccountNotice)[keyof typeof AccountNotice] | UnknownEnum;
+
+/**
+ * Describes the enum bodega.mail.v1.AccountNotice.
+ */
+export const AccountNoticeSchema: GenEnum<AccountNotice> = /*@__PURE__*/
+  enumDesc(file_bodega_mail_v1_events, 0);
 

@@ -377,7 +377,7 @@ export type GetInfoResponse_Info = Message<"bodega.ops.v1.GetInfoResponse.Info">
   version: string;
 
   /**
-   * The process id.
+   * Host and process id.
    *
    * @generated from field: string instance = 3;
    */
@@ -403,7 +403,7 @@ export const GetInfoResponse_InfoSchema: GenMessage<GetInfoResponse_Info> = /*@_
  */
 export const OpsService: GenService<{
   /**
-   * Messages that failed for good, newest first, of one service or of all.
+   * Messages that failed for good, of one service in the order they came, so of one key the oldest first; of all services, those parked longest first.
    *
    * @generated from rpc bodega.ops.v1.OpsService.ListParked
    */
@@ -413,7 +413,7 @@ export const OpsService: GenService<{
     output: typeof ListParkedResponseSchema;
   },
   /**
-   * Tries parked messages again, in the order they came.
+   * Tries parked messages again, in the order they came; a fact together with all that are parked of its key.
    *
    * @generated from rpc bodega.ops.v1.OpsService.ReplayParked
    */

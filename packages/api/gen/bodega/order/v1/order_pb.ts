@@ -5,6 +5,8 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_bodega_type_v1_access } from "../../type/v1/access_pb.ts";
+import type { Heartbeat } from "../../type/v1/heartbeat_pb.ts";
+import { file_bodega_type_v1_heartbeat } from "../../type/v1/heartbeat_pb.ts";
 import type { Money } from "../../type/v1/money_pb.ts";
 import { file_bodega_type_v1_money } from "../../type/v1/money_pb.ts";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
@@ -17,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bodega/order/v1/order.proto.
  */
 export const file_bodega_order_v1_order: GenFile = /*@__PURE__*/
-  fileDesc("Chtib2RlZ2Evb3JkZXIvdjEvb3JkZXIucHJvdG8SD2JvZGVnYS5vcmRlci52MSJ8CglPcmRlckxpbmUSEgoKcHJvZHVjdF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHF1YW50aXR5GAMgASgFEikKCnVuaXRfcHJpY2UYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIQCghwcmVwYXJlZBgFIAEoCCKtBAoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSLAoGc3RhdHVzGAMgASgOMhwuYm9kZWdhLm9yZGVyLnYxLk9yZGVyU3RhdHVzEikKBWxpbmVzGAQgAygLMhouYm9kZWdhLm9yZGVyLnYxLk9yZGVyTGluZRIkCgV0b3RhbBgFIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EjEKC3Jlc2VydmF0aW9uGAYgASgOMhwuYm9kZWdhLm9yZGVyLnYxLlJlc2VydmF0aW9uEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3BhaWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGNhbmNlbGxlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY29tcGxldGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0Cg1jYW5jZWxfcmVhc29uGAwgASgOMh0uYm9kZWdhLm9yZGVyLnYxLkNhbmNlbFJlYXNvbhIPCgd2ZXJzaW9uGA0gASgDEhMKC3BhaWRfcG9pbnRzGA4gASgDIsEBChFPcmRlckhpc3RvcnlFbnRyeRIqCgRmcm9tGAEgASgOMhwuYm9kZWdhLm9yZGVyLnYxLk9yZGVyU3RhdHVzEigKAnRvGAIgASgOMhwuYm9kZWdhLm9yZGVyLnYxLk9yZGVyU3RhdHVzEg0KBWNhdXNlGAMgASgJEg0KBWFjdG9yGAQgASgJEhAKCHRyYWNlX2lkGAUgASgJEiYKAmF0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK7AQoRUGxhY2VPcmRlclJlcXVlc3QSHgoKcmVxdWVzdF9pZBgBIAEoCUIKukgHcgUQARiAARJCCgVsaW5lcxgCIAMoCzInLmJvZGVnYS5vcmRlci52MS5QbGFjZU9yZGVyUmVxdWVzdC5MaW5lQgq6SAeSAQQIARBkGkIKBExpbmUSHAoKcHJvZHVjdF9pZBgBIAEoCUIIukgFcgOwAQESHAoIcXVhbnRpdHkYAiABKAVCCrpIBxoFGOgHKAEiTQoSUGxhY2VPcmRlclJlc3BvbnNlEiUKBW9yZGVyGAEgASgLMhYuYm9kZWdhLm9yZGVyLnYxLk9yZGVyEhAKCHJlcGxheWVkGAIgASgIIi0KD0dldE9yZGVyUmVxdWVzdBIaCghvcmRlcl9pZBgBIAEoCUIIukgFcgOwAQEiOQoQR2V0T3JkZXJSZXNwb25zZRIlCgVvcmRlchgBIAEoCzIWLmJvZGVnYS5vcmRlci52MS5PcmRlciKHAQoRTGlzdE9yZGVyc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSNgoGc3RhdHVzGAMgASgOMhwuYm9kZWdhLm9yZGVyLnYxLk9yZGVyU3RhdHVzQgi6SAWCAQIQASJVChJMaXN0T3JkZXJzUmVzcG9uc2USJgoGb3JkZXJzGAEgAygLMhYuYm9kZWdhLm9yZGVyLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIwChJDYW5jZWxPcmRlclJlcXVlc3QSGgoIb3JkZXJfaWQYASABKAlCCLpIBXIDsAEBIjwKE0NhbmNlbE9yZGVyUmVzcG9uc2USJQoFb3JkZXIYASABKAsyFi5ib2RlZ2Eub3JkZXIudjEuT3JkZXIiUgoUUGF5V2l0aFBvaW50c1JlcXVlc3QSHgoKcmVxdWVzdF9pZBgBIAEoCUIKukgHcgUQARiAARIaCghvcmRlcl9pZBgCIAEoCUIIukgFcgOwAQEiUAoVUGF5V2l0aFBvaW50c1Jlc3BvbnNlEiUKBW9yZGVyGAEgASgLMhYuYm9kZWdhLm9yZGVyLnYxLk9yZGVyEhAKCHJlcGxheWVkGAIgASgIIi8KEVdhdGNoT3JkZXJSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABASI7ChJXYXRjaE9yZGVyUmVzcG9uc2USJQoFb3JkZXIYASABKAsyFi5ib2RlZ2Eub3JkZXIudjEuT3JkZXIiNAoWR2V0T3JkZXJIaXN0b3J5UmVxdWVzdBIaCghvcmRlcl9pZBgBIAEoCUIIukgFcgOwAQEiTgoXR2V0T3JkZXJIaXN0b3J5UmVzcG9uc2USMwoHZW50cmllcxgBIAMoCzIiLmJvZGVnYS5vcmRlci52MS5PcmRlckhpc3RvcnlFbnRyeSqUAQoLT3JkZXJTdGF0dXMSHAoYT1JERVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUT1JERVJfU1RBVFVTX1BFTkRJTkcQARIVChFPUkRFUl9TVEFUVVNfUEFJRBACEhoKFk9SREVSX1NUQVRVU19DT01QTEVURUQQAxIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAQqrQEKC1Jlc2VydmF0aW9uEhsKF1JFU0VSVkFUSU9OX1VOU1BFQ0lGSUVEEAASGAoUUkVTRVJWQVRJT05fQVdBSVRJTkcQARIYChRSRVNFUlZBVElPTl9SRVNFUlZFRBACEhgKFFJFU0VSVkFUSU9OX1JFSkVDVEVEEAMSGAoUUkVTRVJWQVRJT05fUkVMRUFTRUQQBBIZChVSRVNFUlZBVElPTl9DT01NSVRURUQQBSqdAQoMQ2FuY2VsUmVhc29uEh0KGUNBTkNFTF9SRUFTT05fVU5TUEVDSUZJRUQQABIeChpDQU5DRUxfUkVBU09OX09VVF9PRl9TVE9DSxABEhkKFUNBTkNFTF9SRUFTT05fRVhQSVJFRBACEhoKFkNBTkNFTF9SRUFTT05fQ1VTVE9NRVIQAxIXChNDQU5DRUxfUkVBU09OX0FETUlOEAQyoQcKDE9yZGVyU2VydmljZRJwCgpQbGFjZU9yZGVyEiIuYm9kZWdhLm9yZGVyLnYxLlBsYWNlT3JkZXJSZXF1ZXN0GiMuYm9kZWdhLm9yZGVyLnYxLlBsYWNlT3JkZXJSZXNwb25zZSIZqLsYAoLT5JMCDzoBKiIKL3YxL29yZGVycxJ1CghHZXRPcmRlchIgLmJvZGVnYS5vcmRlci52MS5HZXRPcmRlclJlcXVlc3QaIS5ib2RlZ2Eub3JkZXIudjEuR2V0T3JkZXJSZXNwb25zZSIkkAIBqLsYA4LT5JMCFxIVL3YxL29yZGVycy97b3JkZXJfaWR9EnAKCkxpc3RPcmRlcnMSIi5ib2RlZ2Eub3JkZXIudjEuTGlzdE9yZGVyc1JlcXVlc3QaIy5ib2RlZ2Eub3JkZXIudjEuTGlzdE9yZGVyc1Jlc3BvbnNlIhmQAgGouxgDgtPkkwIMEgovdjEvb3JkZXJzEogBCgtDYW5jZWxPcmRlchIjLmJvZGVnYS5vcmRlci52MS5DYW5jZWxPcmRlclJlcXVlc3QaJC5ib2RlZ2Eub3JkZXIudjEuQ2FuY2VsT3JkZXJSZXNwb25zZSIukAICqLsYA4LT5JMCIToBKiIcL3YxL29yZGVycy97b3JkZXJfaWR9OmNhbmNlbBKSAQoNUGF5V2l0aFBvaW50cxIlLmJvZGVnYS5vcmRlci52MS5QYXlXaXRoUG9pbnRzUmVxdWVzdBomLmJvZGVnYS5vcmRlci52MS5QYXlXaXRoUG9pbnRzUmVzcG9uc2UiMqi7GAOC0+STAig6ASoiIy92MS9vcmRlcnMve29yZGVyX2lkfTpwYXlXaXRoUG9pbnRzEoABCgpXYXRjaE9yZGVyEiIuYm9kZWdhLm9yZGVyLnYxLldhdGNoT3JkZXJSZXF1ZXN0GiMuYm9kZWdhLm9yZGVyLnYxLldhdGNoT3JkZXJSZXNwb25zZSInqLsYA4LT5JMCHRIbL3YxL29yZGVycy97b3JkZXJfaWR9OndhdGNoMAESkgEKD0dldE9yZGVySGlzdG9yeRInLmJvZGVnYS5vcmRlci52MS5HZXRPcmRlckhpc3RvcnlSZXF1ZXN0GiguYm9kZWdhLm9yZGVyLnYxLkdldE9yZGVySGlzdG9yeVJlc3BvbnNlIiyQAgGouxgDgtPkkwIfEh0vdjEvb3JkZXJzL3tvcmRlcl9pZH0vaGlzdG9yeWIGcHJvdG8z", [file_bodega_type_v1_access, file_bodega_type_v1_money, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("Chtib2RlZ2Evb3JkZXIvdjEvb3JkZXIucHJvdG8SD2JvZGVnYS5vcmRlci52MSJ8CglPcmRlckxpbmUSEgoKcHJvZHVjdF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHF1YW50aXR5GAMgASgFEikKCnVuaXRfcHJpY2UYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIQCghwcmVwYXJlZBgFIAEoCCLWBAoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSLAoGc3RhdHVzGAMgASgOMhwuYm9kZWdhLm9yZGVyLnYxLk9yZGVyU3RhdHVzEikKBWxpbmVzGAQgAygLMhouYm9kZWdhLm9yZGVyLnYxLk9yZGVyTGluZRIkCgV0b3RhbBgFIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EjEKC3Jlc2VydmF0aW9uGAYgASgOMhwuYm9kZWdhLm9yZGVyLnYxLlJlc2VydmF0aW9uEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3BhaWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGNhbmNlbGxlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY29tcGxldGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0Cg1jYW5jZWxfcmVhc29uGAwgASgOMh0uYm9kZWdhLm9yZGVyLnYxLkNhbmNlbFJlYXNvbhIPCgd2ZXJzaW9uGA0gASgDEhMKC3BhaWRfcG9pbnRzGA4gASgDEicKCHJlZnVuZGVkGA8gASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkiwQEKEU9yZGVySGlzdG9yeUVudHJ5EioKBGZyb20YASABKA4yHC5ib2RlZ2Eub3JkZXIudjEuT3JkZXJTdGF0dXMSKAoCdG8YAiABKA4yHC5ib2RlZ2Eub3JkZXIudjEuT3JkZXJTdGF0dXMSDQoFY2F1c2UYAyABKAkSDQoFYWN0b3IYBCABKAkSEAoIdHJhY2VfaWQYBSABKAkSJgoCYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuoBChFQbGFjZU9yZGVyUmVxdWVzdBIeCgpyZXF1ZXN0X2lkGAEgASgJQgq6SAdyBRABGIABEkIKBWxpbmVzGAIgAygLMicuYm9kZWdhLm9yZGVyLnYxLlBsYWNlT3JkZXJSZXF1ZXN0LkxpbmVCCrpIB5IBBAgBEGQSLQoOZXhwZWN0ZWRfdG90YWwYAyABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRpCCgRMaW5lEhwKCnByb2R1Y3RfaWQYASABKAlCCLpIBXIDsAEBEhwKCHF1YW50aXR5GAIgASgFQgq6SAcaBRjoBygBIk0KElBsYWNlT3JkZXJSZXNwb25zZRIlCgVvcmRlchgBIAEoCzIWLmJvZGVnYS5vcmRlci52MS5PcmRlchIQCghyZXBsYXllZBgCIAEoCCItCg9HZXRPcmRlclJlcXVlc3QSGgoIb3JkZXJfaWQYASABKAlCCLpIBXIDsAEBIjkKEEdldE9yZGVyUmVzcG9uc2USJQoFb3JkZXIYASABKAsyFi5ib2RlZ2Eub3JkZXIudjEuT3JkZXIihwEKEUxpc3RPcmRlcnNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEjYKBnN0YXR1cxgDIAEoDjIcLmJvZGVnYS5vcmRlci52MS5PcmRlclN0YXR1c0IIukgFggECEAEiVQoSTGlzdE9yZGVyc1Jlc3BvbnNlEiYKBm9yZGVycxgBIAMoCzIWLmJvZGVnYS5vcmRlci52MS5PcmRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoSQ2FuY2VsT3JkZXJSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABARIXCg93aXRob3V0X3Jlc3RvY2sYAiABKAgiPAoTQ2FuY2VsT3JkZXJSZXNwb25zZRIlCgVvcmRlchgBIAEoCzIWLmJvZGVnYS5vcmRlci52MS5PcmRlciJSChRQYXlXaXRoUG9pbnRzUmVxdWVzdBIeCgpyZXF1ZXN0X2lkGAEgASgJQgq6SAdyBRABGIABEhoKCG9yZGVyX2lkGAIgASgJQgi6SAVyA7ABASJQChVQYXlXaXRoUG9pbnRzUmVzcG9uc2USJQoFb3JkZXIYASABKAsyFi5ib2RlZ2Eub3JkZXIudjEuT3JkZXISEAoIcmVwbGF5ZWQYAiABKAgiLwoRV2F0Y2hPcmRlclJlcXVlc3QSGgoIb3JkZXJfaWQYASABKAlCCLpIBXIDsAEBImkKEldhdGNoT3JkZXJSZXNwb25zZRIlCgVvcmRlchgBIAEoCzIWLmJvZGVnYS5vcmRlci52MS5PcmRlchIsCgloZWFydGJlYXQYAiABKAsyGS5ib2RlZ2EudHlwZS52MS5IZWFydGJlYXQiNAoWR2V0T3JkZXJIaXN0b3J5UmVxdWVzdBIaCghvcmRlcl9pZBgBIAEoCUIIukgFcgOwAQEiTgoXR2V0T3JkZXJIaXN0b3J5UmVzcG9uc2USMwoHZW50cmllcxgBIAMoCzIiLmJvZGVnYS5vcmRlci52MS5PcmRlckhpc3RvcnlFbnRyeSqUAQoLT3JkZXJTdGF0dXMSHAoYT1JERVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUT1JERVJfU1RBVFVTX1BFTkRJTkcQARIVChFPUkRFUl9TVEFUVVNfUEFJRBACEhoKFk9SREVSX1NUQVRVU19DT01QTEVURUQQAxIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAQqrQEKC1Jlc2VydmF0aW9uEhsKF1JFU0VSVkFUSU9OX1VOU1BFQ0lGSUVEEAASGAoUUkVTRVJWQVRJT05fQVdBSVRJTkcQARIYChRSRVNFUlZBVElPTl9SRVNFUlZFRBACEhgKFFJFU0VSVkFUSU9OX1JFSkVDVEVEEAMSGAoUUkVTRVJWQVRJT05fUkVMRUFTRUQQBBIZChVSRVNFUlZBVElPTl9DT01NSVRURUQQBSq5AQoMQ2FuY2VsUmVhc29uEh0KGUNBTkNFTF9SRUFTT05fVU5TUEVDSUZJRUQQABIeChpDQU5DRUxfUkVBU09OX09VVF9PRl9TVE9DSxABEhkKFUNBTkNFTF9SRUFTT05fRVhQSVJFRBACEhoKFkNBTkNFTF9SRUFTT05fQ1VTVE9NRVIQAxIXChNDQU5DRUxfUkVBU09OX0FETUlOEAQSGgoWQ0FOQ0VMX1JFQVNPTl9SRUZVTkRFRBAFMqEHCgxPcmRlclNlcnZpY2UScAoKUGxhY2VPcmRlchIiLmJvZGVnYS5vcmRlci52MS5QbGFjZU9yZGVyUmVxdWVzdBojLmJvZGVnYS5vcmRlci52MS5QbGFjZU9yZGVyUmVzcG9uc2UiGai7GAKC0+STAg86ASoiCi92MS9vcmRlcnMSdQoIR2V0T3JkZXISIC5ib2RlZ2Eub3JkZXIudjEuR2V0T3JkZXJSZXF1ZXN0GiEuYm9kZWdhLm9yZGVyLnYxLkdldE9yZGVyUmVzcG9uc2UiJJACAai7GAOC0+STAhcSFS92MS9vcmRlcnMve29yZGVyX2lkfRJwCgpMaXN0T3JkZXJzEiIuYm9kZWdhLm9yZGVyLnYxLkxpc3RPcmRlcnNSZXF1ZXN0GiMuYm9kZWdhLm9yZGVyLnYxLkxpc3RPcmRlcnNSZXNwb25zZSIZkAIBqLsYA4LT5JMCDBIKL3YxL29yZGVycxKIAQoLQ2FuY2VsT3JkZXISIy5ib2RlZ2Eub3JkZXIudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0GiQuYm9kZWdhLm9yZGVyLnYxLkNhbmNlbE9yZGVyUmVzcG9uc2UiLpACAqi7GAOC0+STAiE6ASoiHC92MS9vcmRlcnMve29yZGVyX2lkfTpjYW5jZWwSkgEKDVBheVdpdGhQb2ludHMSJS5ib2RlZ2Eub3JkZXIudjEuUGF5V2l0aFBvaW50c1JlcXVlc3QaJi5ib2RlZ2Eub3JkZXIudjEuUGF5V2l0aFBvaW50c1Jlc3BvbnNlIjKouxgDgtPkkwIoOgEqIiMvdjEvb3JkZXJzL3tvcmRlcl9pZH06cGF5V2l0aFBvaW50cxKAAQoKV2F0Y2hPcmRlchIiLmJvZGVnYS5vcmRlci52MS5XYXRjaE9yZGVyUmVxdWVzdBojLmJvZGVnYS5vcmRlci52MS5XYXRjaE9yZGVyUmVzcG9uc2UiJ6i7GAOC0+STAh0SGy92MS9vcmRlcnMve29yZGVyX2lkfTp3YXRjaDABEpIBCg9HZXRPcmRlckhpc3RvcnkSJy5ib2RlZ2Eub3JkZXIudjEuR2V0T3JkZXJIaXN0b3J5UmVxdWVzdBooLmJvZGVnYS5vcmRlci52MS5HZXRPcmRlckhpc3RvcnlSZXNwb25zZSIskAIBqLsYA4LT5JMCHxIdL3YxL29yZGVycy97b3JkZXJfaWR9L2hpc3RvcnliBnByb3RvMw", [file_bodega_type_v1_access, file_bodega_type_v1_heartbeat, file_bodega_type_v1_money, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message bodega.order.v1.OrderLine
@@ -149,6 +151,13 @@ export type Order = Message<"bodega.order.v1.Order"> & {
    * @generated from field: int64 paid_points = 14;
    */
   paidPoints: bigint;
+
+  /**
+   * What of its payment was given back; unset when nothing was.
+   *
+   * @generated from field: bodega.type.v1.Money refunded = 15;
+   */
+  refunded?: Money | undefined;
 };
 
 /**
@@ -227,6 +236,13 @@ export type PlaceOrderRequest = Message<"bodega.order.v1.PlaceOrderRequest"> & {
    * @generated from field: repeated bodega.order.v1.PlaceOrderRequest.Line lines = 2;
    */
   lines: PlaceOrderRequest_Line[];
+
+  /**
+   * What the caller has shown as the sum; unset: whatever it is now. When prices have moved, the order is refused with the new total.
+   *
+   * @generated from field: bodega.type.v1.Money expected_total = 3;
+   */
+  expectedTotal?: Money | undefined;
 };
 
 /**
@@ -381,6 +397,13 @@ export type CancelOrderRequest = Message<"bodega.order.v1.CancelOrderRequest"> &
    * @generated from field: string order_id = 1;
    */
   orderId: string;
+
+  /**
+   * Goods that were sold do not come back for sale, such as what is spoilt. Only for an admin, and only where they were sold.
+   *
+   * @generated from field: bool without_restock = 2;
+   */
+  withoutRestock: boolean;
 };
 
 /**
@@ -477,9 +500,16 @@ export const WatchOrderRequestSchema: GenMessage<WatchOrderRequest> = /*@__PURE_
  */
 export type WatchOrderResponse = Message<"bodega.order.v1.WatchOrderResponse"> & {
   /**
+   * Unset in a heartbeat. Of several changes at once only the last may be told; its version tells how many there were.
+   *
    * @generated from field: bodega.order.v1.Order order = 1;
    */
   order?: Order | undefined;
+
+  /**
+   * @generated from field: bodega.type.v1.Heartbeat heartbeat = 2;
+   */
+  heartbeat?: Heartbeat | undefined;
 };
 
 /**
@@ -670,6 +700,13 @@ export const CancelReason = {
    * @generated from enum value: CANCEL_REASON_ADMIN = 4;
    */
   ADMIN: 4,
+
+  /**
+   * All of its money was given back before it was handed over.
+   *
+   * @generated from enum value: CANCEL_REASON_REFUNDED = 5;
+   */
+  REFUNDED: 5,
 } as const;
 
 /**
@@ -691,7 +728,9 @@ export const CancelReasonSchema: GenEnum<CancelReason> = /*@__PURE__*/
 export const OrderService: GenService<{
   /**
    * Places an order once per request_id: a repeated call answers the same, with replayed set. Prices are the catalogue's; a product that
-   * is not for sale, or in another currency than the others, is INVALID_ARGUMENT. Unpaid it is cancelled after 24 hours.
+   * is not for sale, or in another currency than the others, is INVALID_ARGUMENT. Unpaid it is cancelled after 24 hours; an order of 0.00
+   * is paid as soon as its goods are reserved. Another total than expected_total is PRICES_CHANGED; a customer with many unpaid orders, or
+   * many units in them, is TOO_MANY_UNPAID.
    *
    * @generated from rpc bodega.order.v1.OrderService.PlaceOrder
    */
@@ -721,8 +760,8 @@ export const OrderService: GenService<{
     output: typeof ListOrdersResponseSchema;
   },
   /**
-   * A customer cancels what is unpaid; an admin also what is paid, which refunds it. Cancelling twice answers alike; too late is
-   * ORDER_PAID or ILLEGAL_MOVE.
+   * A customer cancels what is unpaid; an admin also what is paid and not handed over yet, which refunds it. Cancelling twice answers
+   * alike; too late is ORDER_PAID or ILLEGAL_MOVE.
    *
    * @generated from rpc bodega.order.v1.OrderService.CancelOrder
    */
@@ -743,7 +782,8 @@ export const OrderService: GenService<{
     output: typeof PayWithPointsResponseSchema;
   },
   /**
-   * The order now, then each change, until it is completed or cancelled.
+   * The order now, then each change, until it is completed or cancelled. After ten silent seconds a heartbeat. Who was cut off asks again: the first message is
+   * the order as it is by then, and GetOrderHistory has every move.
    *
    * @generated from rpc bodega.order.v1.OrderService.WatchOrder
    */

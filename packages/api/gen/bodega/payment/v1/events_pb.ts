@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bodega/payment/v1/events.proto.
  */
 export const file_bodega_payment_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5ib2RlZ2EvcGF5bWVudC92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5wYXltZW50LnYxIqQBCg9QYXltZW50Q2FwdHVyZWQSEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIlCgZhbW91bnQYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIvCgtjYXB0dXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAisAEKDVBheW1lbnRGYWlsZWQSEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIlCgZhbW91bnQYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIOCgZyZWFzb24YBSABKAkSLQoJZmFpbGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK0AQoPUGF5bWVudFJlZnVuZGVkEhIKCnBheW1lbnRfaWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSEwoLY3VzdG9tZXJfaWQYAyABKAkSJQoGYW1vdW50GAQgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSDgoGcmVhc29uGAUgASgJEi8KC3JlZnVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJMChRSZWZ1bmRDYW5jZWxsZWRPcmRlchISCgpwYXltZW50X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEg4KBnJlYXNvbhgDIAEoCSI2Cg1SZXF1ZXN0UmVmdW5kEhEKCXJlZnVuZF9pZBgBIAEoCRISCgpwYXltZW50X2lkGAIgASgJIkwKEkFwcGx5UHJvdmlkZXJFdmVudBIQCghwcm92aWRlchgBIAEoCRIQCghldmVudF9pZBgCIAEoCRISCgpwYXltZW50X2lkGAMgASgJIlYKDkRlbGl2ZXJXZWJob29rEhAKCGV2ZW50X2lkGAEgASgJEhIKCnBheW1lbnRfaWQYAiABKAkSDAoEYm9keRgDIAEoCRIQCghhdHRlbXB0cxgEIAEoBWIGcHJvdG8z", [file_bodega_type_v1_money, file_google_protobuf_timestamp]);
+  fileDesc("Ch5ib2RlZ2EvcGF5bWVudC92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5wYXltZW50LnYxIqQBCg9QYXltZW50Q2FwdHVyZWQSEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIlCgZhbW91bnQYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIvCgtjYXB0dXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAisAEKDVBheW1lbnRGYWlsZWQSEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIlCgZhbW91bnQYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIOCgZyZWFzb24YBSABKAkSLQoJZmFpbGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLsAQoPUGF5bWVudFJlZnVuZGVkEhIKCnBheW1lbnRfaWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSEwoLY3VzdG9tZXJfaWQYAyABKAkSJQoGYW1vdW50GAQgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSDgoGcmVhc29uGAUgASgJEi8KC3JlZnVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglyZWZ1bmRfaWQYByABKAkSIwoEa2VwdBgIIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5IvIBChVQYXltZW50UmVmdW5kUmV2ZXJzZWQSEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIlCgZhbW91bnQYBCABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIOCgZyZWFzb24YBSABKAkSLwoLcmV2ZXJzZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJlZnVuZF9pZBgHIAEoCRIjCgRrZXB0GAggASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkiTAoUUmVmdW5kQ2FuY2VsbGVkT3JkZXISEgoKcGF5bWVudF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIOCgZyZWFzb24YAyABKAkiNgoNUmVxdWVzdFJlZnVuZBIRCglyZWZ1bmRfaWQYASABKAkSEgoKcGF5bWVudF9pZBgCIAEoCSJyCgtSZWFkV2ViaG9vaxISCgp3ZWJob29rX2lkGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEgwKBGJvZHkYAyABKAwSLwoLcmVjZWl2ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiMKDUNsb3NlQ2hlY2tvdXQSEgoKcGF5bWVudF9pZBgBIAEoCSJMChJBcHBseVByb3ZpZGVyRXZlbnQSEAoIcHJvdmlkZXIYASABKAkSEAoIZXZlbnRfaWQYAiABKAkSEgoKcGF5bWVudF9pZBgDIAEoCSJaCg5EZWxpdmVyV2ViaG9vaxIQCghldmVudF9pZBgBIAEoCRISCgpwYXltZW50X2lkGAIgASgJEgwKBGJvZHkYAyABKAkSFAoIYXR0ZW1wdHMYBCABKAVCAhgBYgZwcm90bzM", [file_bodega_type_v1_money, file_google_protobuf_timestamp]);
 
 /**
  * Fact payment.captured: the provider has the money.
@@ -100,7 +100,7 @@ export const PaymentFailedSchema: GenMessage<PaymentFailed> = /*@__PURE__*/
   messageDesc(file_bodega_payment_v1_events, 1);
 
 /**
- * Fact payment.refunded: money went back.
+ * Fact payment.refunded: money went back, by our wish, by the provider's people, or by a dispute.
  *
  * @generated from message bodega.payment.v1.PaymentRefunded
  */
@@ -136,6 +136,18 @@ export type PaymentRefunded = Message<"bodega.payment.v1.PaymentRefunded"> & {
    * @generated from field: google.protobuf.Timestamp refunded_at = 6;
    */
   refundedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string refund_id = 7;
+   */
+  refundId: string;
+
+  /**
+   * What is left of the payment after it: 0 means that all went back.
+   *
+   * @generated from field: bodega.type.v1.Money kept = 8;
+   */
+  kept?: Money | undefined;
 };
 
 /**
@@ -146,7 +158,65 @@ export const PaymentRefundedSchema: GenMessage<PaymentRefunded> = /*@__PURE__*/
   messageDesc(file_bodega_payment_v1_events, 2);
 
 /**
- * Job payment.refund-cancelled-order: give back what is left of a payment whose order is cancelled.
+ * Fact payment.refund_reversed: what payment.refunded told is here again. The customer's bank did not take it, or a dispute was won.
+ *
+ * @generated from message bodega.payment.v1.PaymentRefundReversed
+ */
+export type PaymentRefundReversed = Message<"bodega.payment.v1.PaymentRefundReversed"> & {
+  /**
+   * @generated from field: string payment_id = 1;
+   */
+  paymentId: string;
+
+  /**
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * @generated from field: string customer_id = 3;
+   */
+  customerId: string;
+
+  /**
+   * What came back.
+   *
+   * @generated from field: bodega.type.v1.Money amount = 4;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp reversed_at = 6;
+   */
+  reversedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string refund_id = 7;
+   */
+  refundId: string;
+
+  /**
+   * What is left of the payment with it.
+   *
+   * @generated from field: bodega.type.v1.Money kept = 8;
+   */
+  kept?: Money | undefined;
+};
+
+/**
+ * Describes the message bodega.payment.v1.PaymentRefundReversed.
+ * Use `create(PaymentRefundReversedSchema)` to create a new message.
+ */
+export const PaymentRefundReversedSchema: GenMessage<PaymentRefundReversed> = /*@__PURE__*/
+  messageDesc(file_bodega_payment_v1_events, 3);
+
+/**
+ * Job payment.refund-cancelled-order: give back what is left of a payment whose order needs it no more, because it is cancelled or was paid already.
  *
  * @generated from message bodega.payment.v1.RefundCancelledOrder
  */
@@ -172,7 +242,7 @@ export type RefundCancelledOrder = Message<"bodega.payment.v1.RefundCancelledOrd
  * Use `create(RefundCancelledOrderSchema)` to create a new message.
  */
 export const RefundCancelledOrderSchema: GenMessage<RefundCancelledOrder> = /*@__PURE__*/
-  messageDesc(file_bodega_payment_v1_events, 3);
+  messageDesc(file_bodega_payment_v1_events, 4);
 
 /**
  * Job payment.request-refund: one refund that is recorded and must reach the provider.
@@ -196,7 +266,62 @@ export type RequestRefund = Message<"bodega.payment.v1.RequestRefund"> & {
  * Use `create(RequestRefundSchema)` to create a new message.
  */
 export const RequestRefundSchema: GenMessage<RequestRefund> = /*@__PURE__*/
-  messageDesc(file_bodega_payment_v1_events, 4);
+  messageDesc(file_bodega_payment_v1_events, 5);
+
+/**
+ * Job payment.read-webhook: a genuine webhook, kept before anybody has tried to understand it.
+ *
+ * @generated from message bodega.payment.v1.ReadWebhook
+ */
+export type ReadWebhook = Message<"bodega.payment.v1.ReadWebhook"> & {
+  /**
+   * @generated from field: string webhook_id = 1;
+   */
+  webhookId: string;
+
+  /**
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * Byte for byte as it came.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp received_at = 4;
+   */
+  receivedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.payment.v1.ReadWebhook.
+ * Use `create(ReadWebhookSchema)` to create a new message.
+ */
+export const ReadWebhookSchema: GenMessage<ReadWebhook> = /*@__PURE__*/
+  messageDesc(file_bodega_payment_v1_events, 6);
+
+/**
+ * Job payment.close-checkout: nobody is to pay there any more, because the order has ended.
+ *
+ * @generated from message bodega.payment.v1.CloseCheckout
+ */
+export type CloseCheckout = Message<"bodega.payment.v1.CloseCheckout"> & {
+  /**
+   * @generated from field: string payment_id = 1;
+   */
+  paymentId: string;
+};
+
+/**
+ * Describes the message bodega.payment.v1.CloseCheckout.
+ * Use `create(CloseCheckoutSchema)` to create a new message.
+ */
+export const CloseCheckoutSchema: GenMessage<CloseCheckout> = /*@__PURE__*/
+  messageDesc(file_bodega_payment_v1_events, 7);
 
 /**
  * Job payment.apply-provider-event: a provider event that is stored and must move its payment.
@@ -225,7 +350,7 @@ export type ApplyProviderEvent = Message<"bodega.payment.v1.ApplyProviderEvent">
  * Use `create(ApplyProviderEventSchema)` to create a new message.
  */
 export const ApplyProviderEventSchema: GenMessage<ApplyProviderEvent> = /*@__PURE__*/
-  messageDesc(file_bodega_payment_v1_events, 5);
+  messageDesc(file_bodega_payment_v1_events, 8);
 
 /**
  * Job payment.deliver-webhook: the embedded provider tells the platform what became of a checkout, through the public webhook, until it is heard.
@@ -251,9 +376,10 @@ export type DeliverWebhook = Message<"bodega.payment.v1.DeliverWebhook"> & {
   body: string;
 
   /**
-   * Attempts made before this one.
+   * Not used any more: attempts are counted with the job.
    *
-   * @generated from field: int32 attempts = 4;
+   * @generated from field: int32 attempts = 4 [deprecated = true];
+   * @deprecated
    */
   attempts: number;
 };
@@ -263,5 +389,5 @@ export type DeliverWebhook = Message<"bodega.payment.v1.DeliverWebhook"> & {
  * Use `create(DeliverWebhookSchema)` to create a new message.
  */
 export const DeliverWebhookSchema: GenMessage<DeliverWebhook> = /*@__PURE__*/
-  messageDesc(file_bodega_payment_v1_events, 6);
+  messageDesc(file_bodega_payment_v1_events, 9);
 

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bodega/payment/v1/payment.proto.
  */
 export const file_bodega_payment_v1_payment: GenFile = /*@__PURE__*/
-  fileDesc("Ch9ib2RlZ2EvcGF5bWVudC92MS9wYXltZW50LnByb3RvEhFib2RlZ2EucGF5bWVudC52MSKAAwoHUGF5bWVudBISCgpwYXltZW50X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEhMKC2N1c3RvbWVyX2lkGAMgASgJEjAKBnN0YXR1cxgEIAEoDjIgLmJvZGVnYS5wYXltZW50LnYxLlBheW1lbnRTdGF0dXMSJQoGYW1vdW50GAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSJwoIcmVmdW5kZWQYBiABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIUCgxjaGVja291dF91cmwYByABKAkSEAoIcHJvdmlkZXIYCCABKAkSLgoKY3JlYXRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY2FwdHVyZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlZnVuZGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIxChNTdGFydFBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABASJDChRTdGFydFBheW1lbnRSZXNwb25zZRIrCgdwYXltZW50GAEgASgLMhouYm9kZWdhLnBheW1lbnQudjEuUGF5bWVudCK5AQoRR2V0UGF5bWVudFJlcXVlc3QSHwoKcGF5bWVudF9pZBgBIAEoCUILukgI2AEBcgOwAQESHQoIb3JkZXJfaWQYAiABKAlCC7pICNgBAXIDsAEBOmS6SGEaXwoOcGF5bWVudC5vbmVfaWQSG2dpdmUgcGF5bWVudF9pZCBvciBvcmRlcl9pZBowKHRoaXMucGF5bWVudF9pZCAhPSAnJykgIT0gKHRoaXMub3JkZXJfaWQgIT0gJycpIkEKEkdldFBheW1lbnRSZXNwb25zZRIrCgdwYXltZW50GAEgASgLMhouYm9kZWdhLnBheW1lbnQudjEuUGF5bWVudCJwChNMaXN0UGF5bWVudHNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEh0KCG9yZGVyX2lkGAMgASgJQgu6SAjYAQFyA7ABASJdChRMaXN0UGF5bWVudHNSZXNwb25zZRIsCghwYXltZW50cxgBIAMoCzIaLmJvZGVnYS5wYXltZW50LnYxLlBheW1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIuwBChRSZWZ1bmRQYXltZW50UmVxdWVzdBIeCgpyZXF1ZXN0X2lkGAEgASgJQgq6SAdyBRABGIABEhwKCnBheW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEnoKBmFtb3VudBgDIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5QlO6SFC6AU0KD2Ftb3VudC5wb3NpdGl2ZRIkYW1vdW50IG11c3QgYmUgYXQgbGVhc3QgMSBtaW5vciB1bml0GhR0aGlzLm1pbm9yX3VuaXRzID4gMBIaCgZyZWFzb24YBCABKAlCCrpIB3IFEAEY9AMiRAoVUmVmdW5kUGF5bWVudFJlc3BvbnNlEisKB3BheW1lbnQYASABKAsyGi5ib2RlZ2EucGF5bWVudC52MS5QYXltZW50Kr4BCg1QYXltZW50U3RhdHVzEh4KGlBBWU1FTlRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWUEFZTUVOVF9TVEFUVVNfUEVORElORxABEhsKF1BBWU1FTlRfU1RBVFVTX0NBUFRVUkVEEAISGQoVUEFZTUVOVF9TVEFUVVNfRkFJTEVEEAMSHAoYUEFZTUVOVF9TVEFUVVNfQUJBTkRPTkVEEAQSGwoXUEFZTUVOVF9TVEFUVVNfUkVGVU5ERUQQBTLMBAoOUGF5bWVudFNlcnZpY2USfwoMU3RhcnRQYXltZW50EiYuYm9kZWdhLnBheW1lbnQudjEuU3RhcnRQYXltZW50UmVxdWVzdBonLmJvZGVnYS5wYXltZW50LnYxLlN0YXJ0UGF5bWVudFJlc3BvbnNlIh6QAgKouxgDgtPkkwIROgEqIgwvdjEvcGF5bWVudHMSpAEKCkdldFBheW1lbnQSJC5ib2RlZ2EucGF5bWVudC52MS5HZXRQYXltZW50UmVxdWVzdBolLmJvZGVnYS5wYXltZW50LnYxLkdldFBheW1lbnRSZXNwb25zZSJJkAIBqLsYA4LT5JMCPFofEh0vdjEvb3JkZXJzL3tvcmRlcl9pZH0vcGF5bWVudBIZL3YxL3BheW1lbnRzL3twYXltZW50X2lkfRJ8CgxMaXN0UGF5bWVudHMSJi5ib2RlZ2EucGF5bWVudC52MS5MaXN0UGF5bWVudHNSZXF1ZXN0GicuYm9kZWdhLnBheW1lbnQudjEuTGlzdFBheW1lbnRzUmVzcG9uc2UiG5ACAai7GAOC0+STAg4SDC92MS9wYXltZW50cxKTAQoNUmVmdW5kUGF5bWVudBInLmJvZGVnYS5wYXltZW50LnYxLlJlZnVuZFBheW1lbnRSZXF1ZXN0GiguYm9kZWdhLnBheW1lbnQudjEuUmVmdW5kUGF5bWVudFJlc3BvbnNlIi+ouxgFgtPkkwIlOgEqIiAvdjEvcGF5bWVudHMve3BheW1lbnRfaWR9OnJlZnVuZGIGcHJvdG8z", [file_bodega_type_v1_access, file_bodega_type_v1_money, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("Ch9ib2RlZ2EvcGF5bWVudC92MS9wYXltZW50LnByb3RvEhFib2RlZ2EucGF5bWVudC52MSLOAwoHUGF5bWVudBISCgpwYXltZW50X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEhMKC2N1c3RvbWVyX2lkGAMgASgJEjAKBnN0YXR1cxgEIAEoDjIgLmJvZGVnYS5wYXltZW50LnYxLlBheW1lbnRTdGF0dXMSJQoGYW1vdW50GAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSJwoIcmVmdW5kZWQYBiABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRIUCgxjaGVja291dF91cmwYByABKAkSEAoIcHJvdmlkZXIYCCABKAkSLgoKY3JlYXRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY2FwdHVyZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlZnVuZGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCghkaXNwdXRlZBgMIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EiMKBG93ZWQYDSABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leSIxChNTdGFydFBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABASJDChRTdGFydFBheW1lbnRSZXNwb25zZRIrCgdwYXltZW50GAEgASgLMhouYm9kZWdhLnBheW1lbnQudjEuUGF5bWVudCK5AQoRR2V0UGF5bWVudFJlcXVlc3QSHwoKcGF5bWVudF9pZBgBIAEoCUILukgI2AEBcgOwAQESHQoIb3JkZXJfaWQYAiABKAlCC7pICNgBAXIDsAEBOmS6SGEaXwoOcGF5bWVudC5vbmVfaWQSG2dpdmUgcGF5bWVudF9pZCBvciBvcmRlcl9pZBowKHRoaXMucGF5bWVudF9pZCAhPSAnJykgIT0gKHRoaXMub3JkZXJfaWQgIT0gJycpIkEKEkdldFBheW1lbnRSZXNwb25zZRIrCgdwYXltZW50GAEgASgLMhouYm9kZWdhLnBheW1lbnQudjEuUGF5bWVudCJwChNMaXN0UGF5bWVudHNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEh0KCG9yZGVyX2lkGAMgASgJQgu6SAjYAQFyA7ABASJdChRMaXN0UGF5bWVudHNSZXNwb25zZRIsCghwYXltZW50cxgBIAMoCzIaLmJvZGVnYS5wYXltZW50LnYxLlBheW1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIuwBChRSZWZ1bmRQYXltZW50UmVxdWVzdBIeCgpyZXF1ZXN0X2lkGAEgASgJQgq6SAdyBRABGIABEhwKCnBheW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEnoKBmFtb3VudBgDIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5QlO6SFC6AU0KD2Ftb3VudC5wb3NpdGl2ZRIkYW1vdW50IG11c3QgYmUgYXQgbGVhc3QgMSBtaW5vciB1bml0GhR0aGlzLm1pbm9yX3VuaXRzID4gMBIaCgZyZWFzb24YBCABKAlCCrpIB3IFEAEY9AMiRAoVUmVmdW5kUGF5bWVudFJlc3BvbnNlEisKB3BheW1lbnQYASABKAsyGi5ib2RlZ2EucGF5bWVudC52MS5QYXltZW50Ii0KEFJlY29uY2lsZVJlcXVlc3QSGQoFaG91cnMYASABKAVCCrpIBxoFGNAFKAAiyAIKEVJlY29uY2lsZVJlc3BvbnNlEkQKC2RpZmZlcmVuY2VzGAEgAygLMi8uYm9kZWdhLnBheW1lbnQudjEuUmVjb25jaWxlUmVzcG9uc2UuRGlmZmVyZW5jZRIXCg9lbnRyaWVzX2NoZWNrZWQYAiABKAUa0wEKCkRpZmZlcmVuY2USKwoHcHJvYmxlbRgBIAEoDjIaLmJvZGVnYS5wYXltZW50LnYxLlByb2JsZW0SEgoKcGF5bWVudF9pZBgCIAEoCRIaChJwcm92aWRlcl9yZWZlcmVuY2UYAyABKAkSDAoEa2luZBgEIAEoCRIjCgRvdXJzGAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSJQoGdGhlaXJzGAYgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSDgoGbWVuZGVkGAcgASgIKr4BCg1QYXltZW50U3RhdHVzEh4KGlBBWU1FTlRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWUEFZTUVOVF9TVEFUVVNfUEVORElORxABEhsKF1BBWU1FTlRfU1RBVFVTX0NBUFRVUkVEEAISGQoVUEFZTUVOVF9TVEFUVVNfRkFJTEVEEAMSHAoYUEFZTUVOVF9TVEFUVVNfQUJBTkRPTkVEEAQSGwoXUEFZTUVOVF9TVEFUVVNfUkVGVU5ERUQQBSqwAQoHUHJvYmxlbRIXChNQUk9CTEVNX1VOU1BFQ0lGSUVEEAASEgoOUFJPQkxFTV9NSVNTRUQQARITCg9QUk9CTEVNX0RJRkZFUlMQAhIbChdQUk9CTEVNX05PVF9BVF9QUk9WSURFUhADEhsKF1BST0JMRU1fVU5LTk9XTl9QQVlNRU5UEAQSFwoTUFJPQkxFTV9OT1RfQVBQTElFRBAFEhAKDFBST0JMRU1fT1dFRBAGMs8FCg5QYXltZW50U2VydmljZRJ/CgxTdGFydFBheW1lbnQSJi5ib2RlZ2EucGF5bWVudC52MS5TdGFydFBheW1lbnRSZXF1ZXN0GicuYm9kZWdhLnBheW1lbnQudjEuU3RhcnRQYXltZW50UmVzcG9uc2UiHpACAqi7GAOC0+STAhE6ASoiDC92MS9wYXltZW50cxKkAQoKR2V0UGF5bWVudBIkLmJvZGVnYS5wYXltZW50LnYxLkdldFBheW1lbnRSZXF1ZXN0GiUuYm9kZWdhLnBheW1lbnQudjEuR2V0UGF5bWVudFJlc3BvbnNlIkmQAgGouxgDgtPkkwI8Wh8SHS92MS9vcmRlcnMve29yZGVyX2lkfS9wYXltZW50EhkvdjEvcGF5bWVudHMve3BheW1lbnRfaWR9EnwKDExpc3RQYXltZW50cxImLmJvZGVnYS5wYXltZW50LnYxLkxpc3RQYXltZW50c1JlcXVlc3QaJy5ib2RlZ2EucGF5bWVudC52MS5MaXN0UGF5bWVudHNSZXNwb25zZSIbkAIBqLsYA4LT5JMCDhIML3YxL3BheW1lbnRzEpMBCg1SZWZ1bmRQYXltZW50EicuYm9kZWdhLnBheW1lbnQudjEuUmVmdW5kUGF5bWVudFJlcXVlc3QaKC5ib2RlZ2EucGF5bWVudC52MS5SZWZ1bmRQYXltZW50UmVzcG9uc2UiL6i7GAWC0+STAiU6ASoiIC92MS9wYXltZW50cy97cGF5bWVudF9pZH06cmVmdW5kEoABCglSZWNvbmNpbGUSIy5ib2RlZ2EucGF5bWVudC52MS5SZWNvbmNpbGVSZXF1ZXN0GiQuYm9kZWdhLnBheW1lbnQudjEuUmVjb25jaWxlUmVzcG9uc2UiKJACAqi7GAWC0+STAhs6ASoiFi92MS9wYXltZW50czpyZWNvbmNpbGViBnByb3RvMw", [file_bodega_type_v1_access, file_bodega_type_v1_money, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * One attempt to pay an order in money.
@@ -89,6 +89,20 @@ export type Payment = Message<"bodega.payment.v1.Payment"> & {
    * @generated from field: google.protobuf.Timestamp refunded_at = 11;
    */
   refundedAt?: Timestamp | undefined;
+
+  /**
+   * What customers' banks took back, by disputes that are not won.
+   *
+   * @generated from field: bodega.type.v1.Money disputed = 12;
+   */
+  disputed?: Money | undefined;
+
+  /**
+   * What was to go back and did not, because the provider refused it or could not be asked for long: it is still owed, and can be refunded.
+   *
+   * @generated from field: bodega.type.v1.Money owed = 13;
+   */
+  owed?: Money | undefined;
 };
 
 /**
@@ -284,6 +298,102 @@ export const RefundPaymentResponseSchema: GenMessage<RefundPaymentResponse> = /*
   messageDesc(file_bodega_payment_v1_payment, 8);
 
 /**
+ * @generated from message bodega.payment.v1.ReconcileRequest
+ */
+export type ReconcileRequest = Message<"bodega.payment.v1.ReconcileRequest"> & {
+  /**
+   * How far back, in real time; 0 means 24.
+   *
+   * @generated from field: int32 hours = 1;
+   */
+  hours: number;
+};
+
+/**
+ * Describes the message bodega.payment.v1.ReconcileRequest.
+ * Use `create(ReconcileRequestSchema)` to create a new message.
+ */
+export const ReconcileRequestSchema: GenMessage<ReconcileRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_payment_v1_payment, 9);
+
+/**
+ * @generated from message bodega.payment.v1.ReconcileResponse
+ */
+export type ReconcileResponse = Message<"bodega.payment.v1.ReconcileResponse"> & {
+  /**
+   * @generated from field: repeated bodega.payment.v1.ReconcileResponse.Difference differences = 1;
+   */
+  differences: ReconcileResponse_Difference[];
+
+  /**
+   * Captures, refunds and disputes that were compared.
+   *
+   * @generated from field: int32 entries_checked = 2;
+   */
+  entriesChecked: number;
+};
+
+/**
+ * Describes the message bodega.payment.v1.ReconcileResponse.
+ * Use `create(ReconcileResponseSchema)` to create a new message.
+ */
+export const ReconcileResponseSchema: GenMessage<ReconcileResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_payment_v1_payment, 10);
+
+/**
+ * @generated from message bodega.payment.v1.ReconcileResponse.Difference
+ */
+export type ReconcileResponse_Difference = Message<"bodega.payment.v1.ReconcileResponse.Difference"> & {
+  /**
+   * @generated from field: bodega.payment.v1.Problem problem = 1;
+   */
+  problem: Problem;
+
+  /**
+   * @generated from field: string payment_id = 2;
+   */
+  paymentId: string;
+
+  /**
+   * What the provider calls it: a checkout, a refund, a dispute. Empty where it knows nothing of it.
+   *
+   * @generated from field: string provider_reference = 3;
+   */
+  providerReference: string;
+
+  /**
+   * captured, declined, abandoned, refunded, refund_failed, disputed or dispute_won.
+   *
+   * @generated from field: string kind = 4;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: bodega.type.v1.Money ours = 5;
+   */
+  ours?: Money | undefined;
+
+  /**
+   * @generated from field: bodega.type.v1.Money theirs = 6;
+   */
+  theirs?: Money | undefined;
+
+  /**
+   * Set right, or about to be.
+   *
+   * @generated from field: bool mended = 7;
+   */
+  mended: boolean;
+};
+
+/**
+ * Describes the message bodega.payment.v1.ReconcileResponse.Difference.
+ * Use `create(ReconcileResponse_DifferenceSchema)` to create a new message.
+ */
+export const ReconcileResponse_DifferenceSchema: GenMessage<ReconcileResponse_Difference> = /*@__PURE__*/
+  messageDesc(file_bodega_payment_v1_payment, 10, 0);
+
+/**
  * @generated from enum bodega.payment.v1.PaymentStatus
  */
 export const PaymentStatus = {
@@ -314,14 +424,14 @@ export const PaymentStatus = {
   FAILED: 3,
 
   /**
-   * The customer left; the order can be paid again.
+   * Nothing came: the customer left, and may begin again, or the order has ended.
    *
    * @generated from enum value: PAYMENT_STATUS_ABANDONED = 4;
    */
   ABANDONED: 4,
 
   /**
-   * All of it went back.
+   * Nothing of it is left: it went back, or was disputed.
    *
    * @generated from enum value: PAYMENT_STATUS_REFUNDED = 5;
    */
@@ -338,6 +448,69 @@ export type PaymentStatus = (typeof PaymentStatus)[keyof typeof PaymentStatus] |
  */
 export const PaymentStatusSchema: GenEnum<PaymentStatus> = /*@__PURE__*/
   enumDesc(file_bodega_payment_v1_payment, 0);
+
+/**
+ * @generated from enum bodega.payment.v1.Problem
+ */
+export const Problem = {
+  /**
+   * @generated from enum value: PROBLEM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The provider has it, and never told us, or we lost it: mended.
+   *
+   * @generated from enum value: PROBLEM_MISSED = 1;
+   */
+  MISSED: 1,
+
+  /**
+   * Both have it, with another amount or another end.
+   *
+   * @generated from enum value: PROBLEM_DIFFERS = 2;
+   */
+  DIFFERS: 2,
+
+  /**
+   * We have it, the provider does not.
+   *
+   * @generated from enum value: PROBLEM_NOT_AT_PROVIDER = 3;
+   */
+  NOT_AT_PROVIDER: 3,
+
+  /**
+   * The provider has money for a payment that we do not know.
+   *
+   * @generated from enum value: PROBLEM_UNKNOWN_PAYMENT = 4;
+   */
+  UNKNOWN_PAYMENT: 4,
+
+  /**
+   * An event that we have, and that could not be acted on.
+   *
+   * @generated from enum value: PROBLEM_NOT_APPLIED = 5;
+   */
+  NOT_APPLIED: 5,
+
+  /**
+   * Money that should have gone back, and has not.
+   *
+   * @generated from enum value: PROBLEM_OWED = 6;
+   */
+  OWED: 6,
+} as const;
+
+/**
+ * @generated from enum bodega.payment.v1.Problem
+ */
+export type Problem = (typeof Problem)[keyof typeof Problem] | UnknownEnum;
+
+/**
+ * Describes the enum bodega.payment.v1.Problem.
+ */
+export const ProblemSchema: GenEnum<Problem> = /*@__PURE__*/
+  enumDesc(file_bodega_payment_v1_payment, 1);
 
 /**
  * Payments, provider events and refunds.
@@ -386,6 +559,17 @@ export const PaymentService: GenService<{
     methodKind: "unary";
     input: typeof RefundPaymentRequestSchema;
     output: typeof RefundPaymentResponseSchema;
+  },
+  /**
+   * Compares our books of the last hours with the provider's. Events that never came are mended, everything else is told: no differences means
+   * that both agree to the cent.
+   *
+   * @generated from rpc bodega.payment.v1.PaymentService.Reconcile
+   */
+  reconcile: {
+    methodKind: "unary";
+    input: typeof ReconcileRequestSchema;
+    output: typeof ReconcileResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_bodega_payment_v1_payment, 0);

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bodega/points/v1/events.proto.
  */
 export const file_bodega_points_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch1ib2RlZ2EvcG9pbnRzL3YxL2V2ZW50cy5wcm90bxIQYm9kZWdhLnBvaW50cy52MSJ6Cg1Qb2ludHNHcmFudGVkEg8KB3VzZXJfaWQYASABKAkSDgoGYW1vdW50GAIgASgDEhAKCG9yZGVyX2lkGAMgASgJEg4KBnJlYXNvbhgEIAEoCRImCgJhdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAieAoKUG9pbnRzSGVsZBIPCgd1c2VyX2lkGAEgASgJEg8KB2hvbGRfaWQYAiABKAkSEAoIb3JkZXJfaWQYAyABKAkSDgoGYW1vdW50GAQgASgDEiYKAmF0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ9Cg9Qb2ludHNDb21taXR0ZWQSDwoHdXNlcl9pZBgBIAEoCRIPCgdob2xkX2lkGAIgASgJEhAKCG9yZGVyX2lkGAMgASgJEg4KBmFtb3VudBgEIAEoAxImCgJhdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAikwEKDlBvaW50c1JlbGVhc2VkEg8KB3VzZXJfaWQYASABKAkSDwoHaG9sZF9pZBgCIAEoCRIQCghvcmRlcl9pZBgDIAEoCRIOCgZhbW91bnQYBCABKAMSFQoNd2FzX2NvbW1pdHRlZBgFIAEoCBImCgJhdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiMAoLUmVzb2x2ZUhvbGQSDwoHaG9sZF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCSJdCgpTZXR0bGVIb2xkEg8KB2hvbGRfaWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSLAoIZGVjaXNpb24YAyABKA4yGi5ib2RlZ2EucG9pbnRzLnYxLkRlY2lzaW9uKk0KCERlY2lzaW9uEhgKFERFQ0lTSU9OX1VOU1BFQ0lGSUVEEAASEwoPREVDSVNJT05fQ09NTUlUEAESEgoOREVDSVNJT05fQUJPUlQQAmIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Ch1ib2RlZ2EvcG9pbnRzL3YxL2V2ZW50cy5wcm90bxIQYm9kZWdhLnBvaW50cy52MSJ6Cg1Qb2ludHNHcmFudGVkEg8KB3VzZXJfaWQYASABKAkSDgoGYW1vdW50GAIgASgDEhAKCG9yZGVyX2lkGAMgASgJEg4KBnJlYXNvbhgEIAEoCRImCgJhdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAifAoPUG9pbnRzVGFrZW5CYWNrEg8KB3VzZXJfaWQYASABKAkSDgoGYW1vdW50GAIgASgDEhAKCG9yZGVyX2lkGAMgASgJEg4KBnJlYXNvbhgEIAEoCRImCgJhdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAieAoKUG9pbnRzSGVsZBIPCgd1c2VyX2lkGAEgASgJEg8KB2hvbGRfaWQYAiABKAkSEAoIb3JkZXJfaWQYAyABKAkSDgoGYW1vdW50GAQgASgDEiYKAmF0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ9Cg9Qb2ludHNDb21taXR0ZWQSDwoHdXNlcl9pZBgBIAEoCRIPCgdob2xkX2lkGAIgASgJEhAKCG9yZGVyX2lkGAMgASgJEg4KBmFtb3VudBgEIAEoAxImCgJhdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAikwEKDlBvaW50c1JlbGVhc2VkEg8KB3VzZXJfaWQYASABKAkSDwoHaG9sZF9pZBgCIAEoCRIQCghvcmRlcl9pZBgDIAEoCRIOCgZhbW91bnQYBCABKAMSFQoNd2FzX2NvbW1pdHRlZBgFIAEoCBImCgJhdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiMAoLUmVzb2x2ZUhvbGQSDwoHaG9sZF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCSJdCgpTZXR0bGVIb2xkEg8KB2hvbGRfaWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSLAoIZGVjaXNpb24YAyABKA4yGi5ib2RlZ2EucG9pbnRzLnYxLkRlY2lzaW9uKk0KCERlY2lzaW9uEhgKFERFQ0lTSU9OX1VOU1BFQ0lGSUVEEAASEwoPREVDSVNJT05fQ09NTUlUEAESEgoOREVDSVNJT05fQUJPUlQQAmIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Fact points.granted: a user has more points, for an order that was paid in money or from an admin.
@@ -56,6 +56,47 @@ export const PointsGrantedSchema: GenMessage<PointsGranted> = /*@__PURE__*/
   messageDesc(file_bodega_points_v1_events, 0);
 
 /**
+ * Fact points.taken_back: a user has fewer points, because the money they were earned with was given back, or by an admin.
+ *
+ * @generated from message bodega.points.v1.PointsTakenBack
+ */
+export type PointsTakenBack = Message<"bodega.points.v1.PointsTakenBack"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: int64 amount = 2;
+   */
+  amount: bigint;
+
+  /**
+   * Empty for points that an admin took back.
+   *
+   * @generated from field: string order_id = 3;
+   */
+  orderId: string;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 5;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.points.v1.PointsTakenBack.
+ * Use `create(PointsTakenBackSchema)` to create a new message.
+ */
+export const PointsTakenBackSchema: GenMessage<PointsTakenBack> = /*@__PURE__*/
+  messageDesc(file_bodega_points_v1_events, 1);
+
+/**
  * Fact points.held: taken aside for an order, until its payment is decided.
  *
  * @generated from message bodega.points.v1.PointsHeld
@@ -92,7 +133,7 @@ export type PointsHeld = Message<"bodega.points.v1.PointsHeld"> & {
  * Use `create(PointsHeldSchema)` to create a new message.
  */
 export const PointsHeldSchema: GenMessage<PointsHeld> = /*@__PURE__*/
-  messageDesc(file_bodega_points_v1_events, 1);
+  messageDesc(file_bodega_points_v1_events, 2);
 
 /**
  * Fact points.committed: what was held is spent.
@@ -131,7 +172,7 @@ export type PointsCommitted = Message<"bodega.points.v1.PointsCommitted"> & {
  * Use `create(PointsCommittedSchema)` to create a new message.
  */
 export const PointsCommittedSchema: GenMessage<PointsCommitted> = /*@__PURE__*/
-  messageDesc(file_bodega_points_v1_events, 2);
+  messageDesc(file_bodega_points_v1_events, 3);
 
 /**
  * Fact points.released: what was held, or spent on an order that was cancelled later, is the user's again.
@@ -177,7 +218,7 @@ export type PointsReleased = Message<"bodega.points.v1.PointsReleased"> & {
  * Use `create(PointsReleasedSchema)` to create a new message.
  */
 export const PointsReleasedSchema: GenMessage<PointsReleased> = /*@__PURE__*/
-  messageDesc(file_bodega_points_v1_events, 3);
+  messageDesc(file_bodega_points_v1_events, 4);
 
 /**
  * Job points.resolve-hold: a hold's timer. One that is still undecided when it fires is asked about at the coordinator.
@@ -201,7 +242,7 @@ export type ResolveHold = Message<"bodega.points.v1.ResolveHold"> & {
  * Use `create(ResolveHoldSchema)` to create a new message.
  */
 export const ResolveHoldSchema: GenMessage<ResolveHold> = /*@__PURE__*/
-  messageDesc(file_bodega_points_v1_events, 4);
+  messageDesc(file_bodega_points_v1_events, 5);
 
 /**
  * Job points.settle-hold: the coordinator's decision about a hold, where no fact tells it.
@@ -230,7 +271,7 @@ export type SettleHold = Message<"bodega.points.v1.SettleHold"> & {
  * Use `create(SettleHoldSchema)` to create a new message.
  */
 export const SettleHoldSchema: GenMessage<SettleHold> = /*@__PURE__*/
-  messageDesc(file_bodega_points_v1_events, 5);
+  messageDesc(file_bodega_points_v1_events, 6);
 
 /**
  * What the coordinator has decided about a hold, for ever.

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { SaleWindow } from "./menu_pb.ts";
+import { file_bodega_product_v1_menu } from "./menu_pb.ts";
 import type { Money } from "../../type/v1/money_pb.ts";
 import { file_bodega_type_v1_money } from "../../type/v1/money_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bodega/product/v1/events.proto.
  */
 export const file_bodega_product_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5ib2RlZ2EvcHJvZHVjdC92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5wcm9kdWN0LnYxIvkBCg5Qcm9kdWN0Q3JlYXRlZBISCgpwcm9kdWN0X2lkGAEgASgJEgsKA3NrdRgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEiQKBXByaWNlGAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSEwoLY29sbGVjdGlvbnMYBiADKAkSEAoIcHJlcGFyZWQYByABKAgSFQoNaW5pdGlhbF9zdG9jaxgIIAEoBRIPCgd2ZXJzaW9uGAkgASgDEi4KCmNyZWF0ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuIBCg5Qcm9kdWN0VXBkYXRlZBISCgpwcm9kdWN0X2lkGAEgASgJEgsKA3NrdRgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEiQKBXByaWNlGAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSEwoLY29sbGVjdGlvbnMYBiADKAkSEAoIcHJlcGFyZWQYByABKAgSDwoHdmVyc2lvbhgIIAEoAxIuCgp1cGRhdGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJnCg9Qcm9kdWN0QXJjaGl2ZWQSEgoKcHJvZHVjdF9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEi8KC2FyY2hpdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_bodega_type_v1_money, file_google_protobuf_timestamp]);
+  fileDesc("Ch5ib2RlZ2EvcHJvZHVjdC92MS9ldmVudHMucHJvdG8SEWJvZGVnYS5wcm9kdWN0LnYxIvkBCg5Qcm9kdWN0Q3JlYXRlZBISCgpwcm9kdWN0X2lkGAEgASgJEgsKA3NrdRgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEiQKBXByaWNlGAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSEwoLY29sbGVjdGlvbnMYBiADKAkSEAoIcHJlcGFyZWQYByABKAgSFQoNaW5pdGlhbF9zdG9jaxgIIAEoBRIPCgd2ZXJzaW9uGAkgASgDEi4KCmNyZWF0ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuIBCg5Qcm9kdWN0VXBkYXRlZBISCgpwcm9kdWN0X2lkGAEgASgJEgsKA3NrdRgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEiQKBXByaWNlGAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSEwoLY29sbGVjdGlvbnMYBiADKAkSEAoIcHJlcGFyZWQYByABKAgSDwoHdmVyc2lvbhgIIAEoAxIuCgp1cGRhdGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJnCg9Qcm9kdWN0QXJjaGl2ZWQSEgoKcHJvZHVjdF9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEi8KC2FyY2hpdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLoAQoRUHJvZHVjdFVuYXJjaGl2ZWQSEgoKcHJvZHVjdF9pZBgBIAEoCRILCgNza3UYAiABKAkSDAoEbmFtZRgDIAEoCRITCgtkZXNjcmlwdGlvbhgEIAEoCRIkCgVwcmljZRgFIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5EhMKC2NvbGxlY3Rpb25zGAYgAygJEhAKCHByZXBhcmVkGAcgASgIEg8KB3ZlcnNpb24YCCABKAMSMQoNdW5hcmNoaXZlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAixQEKC01lbnVDaGFuZ2VkEhIKCmNvbGxlY3Rpb24YASABKAkSDQoFdGl0bGUYAiABKAkSEQoJdGltZV96b25lGAMgASgJEi4KB3dpbmRvd3MYBCADKAsyHS5ib2RlZ2EucHJvZHVjdC52MS5TYWxlV2luZG93Eg8KB3JlbW92ZWQYBSABKAgSDwoHdmVyc2lvbhgGIAEoAxIuCgp1cGRhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIjCg5Db250aW51ZUltcG9ydBIRCglpbXBvcnRfaWQYASABKAliBnByb3RvMw", [file_bodega_product_v1_menu, file_bodega_type_v1_money, file_google_protobuf_timestamp]);
 
 /**
  * Fact product.created: on the shelf, with its first stock.
@@ -167,4 +169,133 @@ export type ProductArchived = Message<"bodega.product.v1.ProductArchived"> & {
  */
 export const ProductArchivedSchema: GenMessage<ProductArchived> = /*@__PURE__*/
   messageDesc(file_bodega_product_v1_events, 2);
+
+/**
+ * Fact product.unarchived: back on the shelf. The whole product, for hearers that have forgotten it.
+ *
+ * @generated from message bodega.product.v1.ProductUnarchived
+ */
+export type ProductUnarchived = Message<"bodega.product.v1.ProductUnarchived"> & {
+  /**
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * @generated from field: string sku = 2;
+   */
+  sku: string;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string description = 4;
+   */
+  description: string;
+
+  /**
+   * @generated from field: bodega.type.v1.Money price = 5;
+   */
+  price?: Money | undefined;
+
+  /**
+   * @generated from field: repeated string collections = 6;
+   */
+  collections: string[];
+
+  /**
+   * @generated from field: bool prepared = 7;
+   */
+  prepared: boolean;
+
+  /**
+   * @generated from field: int64 version = 8;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp unarchived_at = 9;
+   */
+  unarchivedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.product.v1.ProductUnarchived.
+ * Use `create(ProductUnarchivedSchema)` to create a new message.
+ */
+export const ProductUnarchivedSchema: GenMessage<ProductUnarchived> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_events, 3);
+
+/**
+ * Fact menu.changed: the whole menu after the change.
+ *
+ * @generated from message bodega.product.v1.MenuChanged
+ */
+export type MenuChanged = Message<"bodega.product.v1.MenuChanged"> & {
+  /**
+   * @generated from field: string collection = 1;
+   */
+  collection: string;
+
+  /**
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * @generated from field: string time_zone = 3;
+   */
+  timeZone: string;
+
+  /**
+   * @generated from field: repeated bodega.product.v1.SaleWindow windows = 4;
+   */
+  windows: SaleWindow[];
+
+  /**
+   * It is a menu no more.
+   *
+   * @generated from field: bool removed = 5;
+   */
+  removed: boolean;
+
+  /**
+   * @generated from field: int64 version = 6;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp updated_at = 7;
+   */
+  updatedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.product.v1.MenuChanged.
+ * Use `create(MenuChangedSchema)` to create a new message.
+ */
+export const MenuChangedSchema: GenMessage<MenuChanged> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_events, 4);
+
+/**
+ * Job continue-import: reads the file, or puts its next rows on the shelf; asks for itself until the import is over.
+ *
+ * @generated from message bodega.product.v1.ContinueImport
+ */
+export type ContinueImport = Message<"bodega.product.v1.ContinueImport"> & {
+  /**
+   * @generated from field: string import_id = 1;
+   */
+  importId: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.ContinueImport.
+ * Use `create(ContinueImportSchema)` to create a new message.
+ */
+export const ContinueImportSchema: GenMessage<ContinueImport> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_events, 5);
 

@@ -2,8 +2,10 @@
 // @generated from file bodega/product/v1/product.proto (package bodega.product.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Menu, SaleWindow } from "./menu_pb.ts";
+import { file_bodega_product_v1_menu } from "./menu_pb.ts";
 import { file_bodega_type_v1_access } from "../../type/v1/access_pb.ts";
 import type { Money } from "../../type/v1/money_pb.ts";
 import { file_bodega_type_v1_money } from "../../type/v1/money_pb.ts";
@@ -11,13 +13,134 @@ import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bodega/product/v1/product.proto.
  */
 export const file_bodega_product_v1_product: GenFile = /*@__PURE__*/
-  fileDesc("Ch9ib2RlZ2EvcHJvZHVjdC92MS9wcm9kdWN0LnByb3RvEhFib2RlZ2EucHJvZHVjdC52MSKwAgoHUHJvZHVjdBISCgpwcm9kdWN0X2lkGAEgASgJEgsKA3NrdRgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEiQKBXByaWNlGAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXkSEwoLY29sbGVjdGlvbnMYBiADKAkSEAoIcHJlcGFyZWQYByABKAgSEQoJYXZhaWxhYmxlGAggASgFEhAKCGFyY2hpdmVkGAkgASgIEg8KB3ZlcnNpb24YCiABKAMSLgoKY3JlYXRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihwEKDFByb2R1Y3RFdmVudBIMCgR0eXBlGAEgASgJEg8KB3ZlcnNpb24YAiABKAMSDwoHY2hhbmdlcxgDIAEoCRINCgVhY3RvchgEIAEoCRIQCgh0cmFjZV9pZBgFIAEoCRImCgJhdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiqgMKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0Eh4KCnJlcXVlc3RfaWQYASABKAlCCrpIB3IFEAEYgAESNQoDc2t1GAIgASgJQii6SCVyIzIhXltBLVphLXowLTldW0EtWmEtejAtOS5fLV17MCw2M30kEhgKBG5hbWUYAyABKAlCCrpIB3IFEAEY/wESHQoLZGVzY3JpcHRpb24YBCABKAlCCLpIBXIDGIgnEqABCgVwcmljZRgFIAEoCzIVLmJvZGVnYS50eXBlLnYxLk1vbmV5Qnq6SHe6AXEKC3ByaWNlLnJhbmdlEilwcmljZSBtdXN0IGJlIDAgdG8gMTAwMDAwMDAwMCBtaW5vciB1bml0cxo3dGhpcy5taW5vcl91bml0cyA+PSAwICYmIHRoaXMubWlub3JfdW5pdHMgPD0gMTAwMDAwMDAwMMgBARInCgtjb2xsZWN0aW9ucxgGIAMoCUISukgPkgEMEBQYASIGcgQQARhAEhAKCHByZXBhcmVkGAcgASgIEiQKDWluaXRpYWxfc3RvY2sYCCABKAVCDbpIChoIGICU69wDKAAiRAoVQ3JlYXRlUHJvZHVjdFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5ib2RlZ2EucHJvZHVjdC52MS5Qcm9kdWN0IrsDChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIcCgpwcm9kdWN0X2lkGAEgASgJQgi6SAVyA7ABARIhChBleHBlY3RlZF92ZXJzaW9uGAIgASgDQge6SAQiAiAAEh0KBG5hbWUYAyABKAlCCrpIB3IFEAEY/wFIAIgBARIiCgtkZXNjcmlwdGlvbhgEIAEoCUIIukgFcgMYiCdIAYgBARKdAQoFcHJpY2UYBSABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leUJ3ukh0ugFxCgtwcmljZS5yYW5nZRIpcHJpY2UgbXVzdCBiZSAwIHRvIDEwMDAwMDAwMDAgbWlub3IgdW5pdHMaN3RoaXMubWlub3JfdW5pdHMgPj0gMCAmJiB0aGlzLm1pbm9yX3VuaXRzIDw9IDEwMDAwMDAwMDASJwoLY29sbGVjdGlvbnMYBiADKAlCErpID5IBDBAUGAEiBnIEEAEYQBIZChFjbGVhcl9jb2xsZWN0aW9ucxgHIAEoCBIVCghwcmVwYXJlZBgIIAEoCEgCiAEBQgcKBV9uYW1lQg4KDF9kZXNjcmlwdGlvbkILCglfcHJlcGFyZWQiRAoVVXBkYXRlUHJvZHVjdFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5ib2RlZ2EucHJvZHVjdC52MS5Qcm9kdWN0IjUKFUFyY2hpdmVQcm9kdWN0UmVxdWVzdBIcCgpwcm9kdWN0X2lkGAEgASgJQgi6SAVyA7ABASJFChZBcmNoaXZlUHJvZHVjdFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5ib2RlZ2EucHJvZHVjdC52MS5Qcm9kdWN0IjEKEUdldFByb2R1Y3RSZXF1ZXN0EhwKCnByb2R1Y3RfaWQYASABKAlCCLpIBXIDsAEBIkEKEkdldFByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouYm9kZWdhLnByb2R1Y3QudjEuUHJvZHVjdCLkAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIWCgVxdWVyeRgDIAEoCUIHukgEcgIYZBIbCgpjb2xsZWN0aW9uGAQgASgJQge6SARyAhhAEh8KCXByaWNlX21pbhgFIAEoA0IHukgEIgIoAEgAiAEBEh8KCXByaWNlX21heBgGIAEoA0IHukgEIgIoAEgBiAEBQgwKCl9wcmljZV9taW5CDAoKX3ByaWNlX21heCJdChRMaXN0UHJvZHVjdHNSZXNwb25zZRIsCghwcm9kdWN0cxgBIAMoCzIaLmJvZGVnYS5wcm9kdWN0LnYxLlByb2R1Y3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImAKGEdldFByb2R1Y3RIaXN0b3J5UmVxdWVzdBIcCgpwcm9kdWN0X2lkGAEgASgJQgi6SAVyA7ABARImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAieQoZR2V0UHJvZHVjdEhpc3RvcnlSZXNwb25zZRIvCgZldmVudHMYASADKAsyHy5ib2RlZ2EucHJvZHVjdC52MS5Qcm9kdWN0RXZlbnQSKwoHcHJvZHVjdBgCIAEoCzIaLmJvZGVnYS5wcm9kdWN0LnYxLlByb2R1Y3Qy4QYKDlByb2R1Y3RTZXJ2aWNlEn8KDUNyZWF0ZVByb2R1Y3QSJy5ib2RlZ2EucHJvZHVjdC52MS5DcmVhdGVQcm9kdWN0UmVxdWVzdBooLmJvZGVnYS5wcm9kdWN0LnYxLkNyZWF0ZVByb2R1Y3RSZXNwb25zZSIbqLsYBYLT5JMCEToBKiIML3YxL3Byb2R1Y3RzEowBCg1VcGRhdGVQcm9kdWN0EicuYm9kZWdhLnByb2R1Y3QudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaKC5ib2RlZ2EucHJvZHVjdC52MS5VcGRhdGVQcm9kdWN0UmVzcG9uc2UiKKi7GAWC0+STAh46ASoyGS92MS9wcm9kdWN0cy97cHJvZHVjdF9pZH0SlwEKDkFyY2hpdmVQcm9kdWN0EiguYm9kZWdhLnByb2R1Y3QudjEuQXJjaGl2ZVByb2R1Y3RSZXF1ZXN0GikuYm9kZWdhLnByb2R1Y3QudjEuQXJjaGl2ZVByb2R1Y3RSZXNwb25zZSIwqLsYBYLT5JMCJjoBKiIhL3YxL3Byb2R1Y3RzL3twcm9kdWN0X2lkfTphcmNoaXZlEoMBCgpHZXRQcm9kdWN0EiQuYm9kZWdhLnByb2R1Y3QudjEuR2V0UHJvZHVjdFJlcXVlc3QaJS5ib2RlZ2EucHJvZHVjdC52MS5HZXRQcm9kdWN0UmVzcG9uc2UiKJACAai7GAGC0+STAhsSGS92MS9wcm9kdWN0cy97cHJvZHVjdF9pZH0SfAoMTGlzdFByb2R1Y3RzEiYuYm9kZWdhLnByb2R1Y3QudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBonLmJvZGVnYS5wcm9kdWN0LnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIhuQAgGouxgBgtPkkwIOEgwvdjEvcHJvZHVjdHMSoAEKEUdldFByb2R1Y3RIaXN0b3J5EisuYm9kZWdhLnByb2R1Y3QudjEuR2V0UHJvZHVjdEhpc3RvcnlSZXF1ZXN0GiwuYm9kZWdhLnByb2R1Y3QudjEuR2V0UHJvZHVjdEhpc3RvcnlSZXNwb25zZSIwkAIBqLsYBYLT5JMCIxIhL3YxL3Byb2R1Y3RzL3twcm9kdWN0X2lkfS9oaXN0b3J5YgZwcm90bzM", [file_bodega_type_v1_access, file_bodega_type_v1_money, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("Ch9ib2RlZ2EvcHJvZHVjdC92MS9wcm9kdWN0LnByb3RvEhFib2RlZ2EucHJvZHVjdC52MSL2AgoGSW1wb3J0EhEKCWltcG9ydF9pZBgBIAEoCRIvCgZzdGF0dXMYAiABKA4yHy5ib2RlZ2EucHJvZHVjdC52MS5JbXBvcnRTdGF0dXMSLwoGZm9ybWF0GAMgASgOMh8uYm9kZWdhLnByb2R1Y3QudjEuSW1wb3J0Rm9ybWF0EhEKCWZpbGVfbmFtZRgEIAEoCRINCgVieXRlcxgFIAEoBRINCgVwYXJ0cxgGIAEoBRISCgpyb3dzX3RvdGFsGAcgASgFEhQKDHJvd3NfY3JlYXRlZBgIIAEoBRIWCg5yb3dzX3VuY2hhbmdlZBgJIAEoBRIUCgxyb3dzX3JlZnVzZWQYCiABKAUSDQoFZXJyb3IYCyABKAkSLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIi4KDUltcG9ydFByb2JsZW0SDAoEbGluZRgBIAEoBRIPCgdwcm9ibGVtGAIgASgJIvECCgdQcm9kdWN0EhIKCnByb2R1Y3RfaWQYASABKAkSCwoDc2t1GAIgASgJEgwKBG5hbWUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSJAoFcHJpY2UYBSABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leRITCgtjb2xsZWN0aW9ucxgGIAMoCRIQCghwcmVwYXJlZBgHIAEoCBIRCglhdmFpbGFibGUYCCABKAUSEAoIYXJjaGl2ZWQYCSABKAgSDwoHdmVyc2lvbhgKIAEoAxIuCgpjcmVhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdvbl9zYWxlGA0gASgIEi4KCm9uX3NhbGVfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIocBCgxQcm9kdWN0RXZlbnQSDAoEdHlwZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgDEg8KB2NoYW5nZXMYAyABKAkSDQoFYWN0b3IYBCABKAkSEAoIdHJhY2VfaWQYBSABKAkSJgoCYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqoDChRDcmVhdGVQcm9kdWN0UmVxdWVzdBIeCgpyZXF1ZXN0X2lkGAEgASgJQgq6SAdyBRABGIABEjUKA3NrdRgCIAEoCUIoukglciMyIV5bQS1aYS16MC05XVtBLVphLXowLTkuXy1dezAsNjN9JBIYCgRuYW1lGAMgASgJQgq6SAdyBRABGP8BEh0KC2Rlc2NyaXB0aW9uGAQgASgJQgi6SAVyAxiIJxKgAQoFcHJpY2UYBSABKAsyFS5ib2RlZ2EudHlwZS52MS5Nb25leUJ6ukh3ugFxCgtwcmljZS5yYW5nZRIpcHJpY2UgbXVzdCBiZSAwIHRvIDEwMDAwMDAwMDAgbWlub3IgdW5pdHMaN3RoaXMubWlub3JfdW5pdHMgPj0gMCAmJiB0aGlzLm1pbm9yX3VuaXRzIDw9IDEwMDAwMDAwMDDIAQESJwoLY29sbGVjdGlvbnMYBiADKAlCErpID5IBDBAUGAEiBnIEEAEYQBIQCghwcmVwYXJlZBgHIAEoCBIkCg1pbml0aWFsX3N0b2NrGAggASgFQg26SAoaCBiAlOvcAygAIkQKFUNyZWF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouYm9kZWdhLnByb2R1Y3QudjEuUHJvZHVjdCK7AwoUVXBkYXRlUHJvZHVjdFJlcXVlc3QSHAoKcHJvZHVjdF9pZBgBIAEoCUIIukgFcgOwAQESIQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoA0IHukgEIgIgABIdCgRuYW1lGAMgASgJQgq6SAdyBRABGP8BSACIAQESIgoLZGVzY3JpcHRpb24YBCABKAlCCLpIBXIDGIgnSAGIAQESnQEKBXByaWNlGAUgASgLMhUuYm9kZWdhLnR5cGUudjEuTW9uZXlCd7pIdLoBcQoLcHJpY2UucmFuZ2USKXByaWNlIG11c3QgYmUgMCB0byAxMDAwMDAwMDAwIG1pbm9yIHVuaXRzGjd0aGlzLm1pbm9yX3VuaXRzID49IDAgJiYgdGhpcy5taW5vcl91bml0cyA8PSAxMDAwMDAwMDAwEicKC2NvbGxlY3Rpb25zGAYgAygJQhK6SA+SAQwQFBgBIgZyBBABGEASGQoRY2xlYXJfY29sbGVjdGlvbnMYByABKAgSFQoIcHJlcGFyZWQYCCABKAhIAogBAUIHCgVfbmFtZUIOCgxfZGVzY3JpcHRpb25CCwoJX3ByZXBhcmVkIkQKFVVwZGF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouYm9kZWdhLnByb2R1Y3QudjEuUHJvZHVjdCI1ChVBcmNoaXZlUHJvZHVjdFJlcXVlc3QSHAoKcHJvZHVjdF9pZBgBIAEoCUIIukgFcgOwAQEiRQoWQXJjaGl2ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouYm9kZWdhLnByb2R1Y3QudjEuUHJvZHVjdCI3ChdVbmFyY2hpdmVQcm9kdWN0UmVxdWVzdBIcCgpwcm9kdWN0X2lkGAEgASgJQgi6SAVyA7ABASJHChhVbmFyY2hpdmVQcm9kdWN0UmVzcG9uc2USKwoHcHJvZHVjdBgBIAEoCzIaLmJvZGVnYS5wcm9kdWN0LnYxLlByb2R1Y3QibgoWUmVidWlsZFByb2R1Y3RzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDIsIBChdSZWJ1aWxkUHJvZHVjdHNSZXNwb25zZRIQCghjb21wYXJlZBgBIAEoBRJKCgtkaWZmZXJlbmNlcxgCIAMoCzI1LmJvZGVnYS5wcm9kdWN0LnYxLlJlYnVpbGRQcm9kdWN0c1Jlc3BvbnNlLkRpZmZlcmVuY2USFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJGjAKCkRpZmZlcmVuY2USEgoKcHJvZHVjdF9pZBgBIAEoCRIOCgZmaWVsZHMYAiADKAkiMQoRR2V0UHJvZHVjdFJlcXVlc3QSHAoKcHJvZHVjdF9pZBgBIAEoCUIIukgFcgOwAQEiQQoSR2V0UHJvZHVjdFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5ib2RlZ2EucHJvZHVjdC52MS5Qcm9kdWN0IuQBChNMaXN0UHJvZHVjdHNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhYKBXF1ZXJ5GAMgASgJQge6SARyAhhkEhsKCmNvbGxlY3Rpb24YBCABKAlCB7pIBHICGEASHwoJcHJpY2VfbWluGAUgASgDQge6SAQiAigASACIAQESHwoJcHJpY2VfbWF4GAYgASgDQge6SAQiAigASAGIAQFCDAoKX3ByaWNlX21pbkIMCgpfcHJpY2VfbWF4Il0KFExpc3RQcm9kdWN0c1Jlc3BvbnNlEiwKCHByb2R1Y3RzGAEgAygLMhouYm9kZWdhLnByb2R1Y3QudjEuUHJvZHVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiYAoYR2V0UHJvZHVjdEhpc3RvcnlSZXF1ZXN0EhwKCnByb2R1Y3RfaWQYASABKAlCCLpIBXIDsAEBEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ5ChlHZXRQcm9kdWN0SGlzdG9yeVJlc3BvbnNlEi8KBmV2ZW50cxgBIAMoCzIfLmJvZGVnYS5wcm9kdWN0LnYxLlByb2R1Y3RFdmVudBIrCgdwcm9kdWN0GAIgASgLMhouYm9kZWdhLnByb2R1Y3QudjEuUHJvZHVjdCKDAgoVSW1wb3J0UHJvZHVjdHNSZXF1ZXN0Eh4KCnJlcXVlc3RfaWQYASABKAlCCrpIB3IFEAEYgAESOwoGZm9ybWF0GAIgASgOMh8uYm9kZWdhLnByb2R1Y3QudjEuSW1wb3J0Rm9ybWF0Qgq6SAeCAQQQASAAEhwKB2NvbnRlbnQYAyABKAxCC7pICHoGEAEYgIAgEhsKCWZpbGVfbmFtZRgEIAEoCUIIukgFcgMY/wESHgoJaW1wb3J0X2lkGAUgASgJQgu6SAjYAQFyA7ABARIVCgRwYXJ0GAYgASgFQge6SAQaAigAEgwKBG1vcmUYByABKAgSDQoFYWdhaW4YCCABKAgiQwoWSW1wb3J0UHJvZHVjdHNSZXNwb25zZRIpCgZpbXBvcnQYASABKAsyGS5ib2RlZ2EucHJvZHVjdC52MS5JbXBvcnQiawoQR2V0SW1wb3J0UmVxdWVzdBIbCglpbXBvcnRfaWQYASABKAlCCLpIBXIDsAEBEhwKCXBhZ2Vfc2l6ZRgCIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGIAEIosBChFHZXRJbXBvcnRSZXNwb25zZRIpCgZpbXBvcnQYASABKAsyGS5ib2RlZ2EucHJvZHVjdC52MS5JbXBvcnQSMgoIcHJvYmxlbXMYAiADKAsyIC5ib2RlZ2EucHJvZHVjdC52MS5JbXBvcnRQcm9ibGVtEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSJMChNDYW5jZWxJbXBvcnRSZXF1ZXN0EhsKCWltcG9ydF9pZBgBIAEoCUIIukgFcgOwAQESGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AyJBChRDYW5jZWxJbXBvcnRSZXNwb25zZRIpCgZpbXBvcnQYASABKAsyGS5ib2RlZ2EucHJvZHVjdC52MS5JbXBvcnQi7gEKDlNldE1lbnVSZXF1ZXN0Eh0KCmNvbGxlY3Rpb24YASABKAlCCbpIBnIEEAEYQBIZCgV0aXRsZRgCIAEoCUIKukgHcgUQARj/ARIcCgl0aW1lX3pvbmUYAyABKAlCCbpIBnIEEAEYQBI4Cgd3aW5kb3dzGAQgAygLMh0uYm9kZWdhLnByb2R1Y3QudjEuU2FsZVdpbmRvd0IIukgFkgECEDISJwoLcHJvZHVjdF9pZHMYBSADKAlCErpID5IBDBD0AxgBIgVyA7ABARIhChBleHBlY3RlZF92ZXJzaW9uGAYgASgDQge6SAQiAigAIjgKD1NldE1lbnVSZXNwb25zZRIlCgRtZW51GAEgASgLMhcuYm9kZWdhLnByb2R1Y3QudjEuTWVudSIyChFSZW1vdmVNZW51UmVxdWVzdBIdCgpjb2xsZWN0aW9uGAEgASgJQgm6SAZyBBABGEAiFAoSUmVtb3ZlTWVudVJlc3BvbnNlIi8KDkdldE1lbnVSZXF1ZXN0Eh0KCmNvbGxlY3Rpb24YASABKAlCCbpIBnIEEAEYQCI4Cg9HZXRNZW51UmVzcG9uc2USJQoEbWVudRgBIAEoCzIXLmJvZGVnYS5wcm9kdWN0LnYxLk1lbnUiTgoQTGlzdE1lbnVzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJUChFMaXN0TWVudXNSZXNwb25zZRImCgVtZW51cxgBIAMoCzIXLmJvZGVnYS5wcm9kdWN0LnYxLk1lbnUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKmIKDEltcG9ydEZvcm1hdBIdChlJTVBPUlRfRk9STUFUX1VOU1BFQ0lGSUVEEAASFQoRSU1QT1JUX0ZPUk1BVF9DU1YQARIcChhJTVBPUlRfRk9STUFUX0pTT05fTElORVMQAiq0AQoMSW1wb3J0U3RhdHVzEh0KGUlNUE9SVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIbChdJTVBPUlRfU1RBVFVTX1JFQ0VJVklORxABEhkKFUlNUE9SVF9TVEFUVVNfUlVOTklORxACEhYKEklNUE9SVF9TVEFUVVNfRE9ORRADEhsKF0lNUE9SVF9TVEFUVVNfQ0FOQ0VMTEVEEAQSGAoUSU1QT1JUX1NUQVRVU19GQUlMRUQQBTKWEAoOUHJvZHVjdFNlcnZpY2USfwoNQ3JlYXRlUHJvZHVjdBInLmJvZGVnYS5wcm9kdWN0LnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0GiguYm9kZWdhLnByb2R1Y3QudjEuQ3JlYXRlUHJvZHVjdFJlc3BvbnNlIhuouxgFgtPkkwIROgEqIgwvdjEvcHJvZHVjdHMSjAEKDVVwZGF0ZVByb2R1Y3QSJy5ib2RlZ2EucHJvZHVjdC52MS5VcGRhdGVQcm9kdWN0UmVxdWVzdBooLmJvZGVnYS5wcm9kdWN0LnYxLlVwZGF0ZVByb2R1Y3RSZXNwb25zZSIoqLsYBYLT5JMCHjoBKjIZL3YxL3Byb2R1Y3RzL3twcm9kdWN0X2lkfRKXAQoOQXJjaGl2ZVByb2R1Y3QSKC5ib2RlZ2EucHJvZHVjdC52MS5BcmNoaXZlUHJvZHVjdFJlcXVlc3QaKS5ib2RlZ2EucHJvZHVjdC52MS5BcmNoaXZlUHJvZHVjdFJlc3BvbnNlIjCouxgFgtPkkwImOgEqIiEvdjEvcHJvZHVjdHMve3Byb2R1Y3RfaWR9OmFyY2hpdmUSnwEKEFVuYXJjaGl2ZVByb2R1Y3QSKi5ib2RlZ2EucHJvZHVjdC52MS5VbmFyY2hpdmVQcm9kdWN0UmVxdWVzdBorLmJvZGVnYS5wcm9kdWN0LnYxLlVuYXJjaGl2ZVByb2R1Y3RSZXNwb25zZSIyqLsYBYLT5JMCKDoBKiIjL3YxL3Byb2R1Y3RzL3twcm9kdWN0X2lkfTp1bmFyY2hpdmUSjQEKD1JlYnVpbGRQcm9kdWN0cxIpLmJvZGVnYS5wcm9kdWN0LnYxLlJlYnVpbGRQcm9kdWN0c1JlcXVlc3QaKi5ib2RlZ2EucHJvZHVjdC52MS5SZWJ1aWxkUHJvZHVjdHNSZXNwb25zZSIjqLsYBYLT5JMCGToBKiIUL3YxL3Byb2R1Y3RzOnJlYnVpbGQSgwEKCkdldFByb2R1Y3QSJC5ib2RlZ2EucHJvZHVjdC52MS5HZXRQcm9kdWN0UmVxdWVzdBolLmJvZGVnYS5wcm9kdWN0LnYxLkdldFByb2R1Y3RSZXNwb25zZSIokAIBqLsYAYLT5JMCGxIZL3YxL3Byb2R1Y3RzL3twcm9kdWN0X2lkfRJ8CgxMaXN0UHJvZHVjdHMSJi5ib2RlZ2EucHJvZHVjdC52MS5MaXN0UHJvZHVjdHNSZXF1ZXN0GicuYm9kZWdhLnByb2R1Y3QudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiG5ACAai7GAGC0+STAg4SDC92MS9wcm9kdWN0cxKgAQoRR2V0UHJvZHVjdEhpc3RvcnkSKy5ib2RlZ2EucHJvZHVjdC52MS5HZXRQcm9kdWN0SGlzdG9yeVJlcXVlc3QaLC5ib2RlZ2EucHJvZHVjdC52MS5HZXRQcm9kdWN0SGlzdG9yeVJlc3BvbnNlIjCQAgGouxgFgtPkkwIjEiEvdjEvcHJvZHVjdHMve3Byb2R1Y3RfaWR9L2hpc3RvcnkSdwoHU2V0TWVudRIhLmJvZGVnYS5wcm9kdWN0LnYxLlNldE1lbnVSZXF1ZXN0GiIuYm9kZWdhLnByb2R1Y3QudjEuU2V0TWVudVJlc3BvbnNlIiWouxgFgtPkkwIbOgEqGhYvdjEvbWVudXMve2NvbGxlY3Rpb259EocBCgpSZW1vdmVNZW51EiQuYm9kZWdhLnByb2R1Y3QudjEuUmVtb3ZlTWVudVJlcXVlc3QaJS5ib2RlZ2EucHJvZHVjdC52MS5SZW1vdmVNZW51UmVzcG9uc2UiLKi7GAWC0+STAiI6ASoiHS92MS9tZW51cy97Y29sbGVjdGlvbn06cmVtb3ZlEncKB0dldE1lbnUSIS5ib2RlZ2EucHJvZHVjdC52MS5HZXRNZW51UmVxdWVzdBoiLmJvZGVnYS5wcm9kdWN0LnYxLkdldE1lbnVSZXNwb25zZSIlkAIBqLsYAYLT5JMCGBIWL3YxL21lbnVzL3tjb2xsZWN0aW9ufRJwCglMaXN0TWVudXMSIy5ib2RlZ2EucHJvZHVjdC52MS5MaXN0TWVudXNSZXF1ZXN0GiQuYm9kZWdhLnByb2R1Y3QudjEuTGlzdE1lbnVzUmVzcG9uc2UiGJACAai7GAGC0+STAgsSCS92MS9tZW51cxKBAQoOSW1wb3J0UHJvZHVjdHMSKC5ib2RlZ2EucHJvZHVjdC52MS5JbXBvcnRQcm9kdWN0c1JlcXVlc3QaKS5ib2RlZ2EucHJvZHVjdC52MS5JbXBvcnRQcm9kdWN0c1Jlc3BvbnNlIhqouxgFgtPkkwIQOgEqIgsvdjEvaW1wb3J0cxJ+CglHZXRJbXBvcnQSIy5ib2RlZ2EucHJvZHVjdC52MS5HZXRJbXBvcnRSZXF1ZXN0GiQuYm9kZWdhLnByb2R1Y3QudjEuR2V0SW1wb3J0UmVzcG9uc2UiJpACAai7GAWC0+STAhkSFy92MS9pbXBvcnRzL3tpbXBvcnRfaWR9Eo4BCgxDYW5jZWxJbXBvcnQSJi5ib2RlZ2EucHJvZHVjdC52MS5DYW5jZWxJbXBvcnRSZXF1ZXN0GicuYm9kZWdhLnByb2R1Y3QudjEuQ2FuY2VsSW1wb3J0UmVzcG9uc2UiLai7GAWC0+STAiM6ASoiHi92MS9pbXBvcnRzL3tpbXBvcnRfaWR9OmNhbmNlbGIGcHJvdG8z", [file_bodega_product_v1_menu, file_bodega_type_v1_access, file_bodega_type_v1_money, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
+
+/**
+ * @generated from message bodega.product.v1.Import
+ */
+export type Import = Message<"bodega.product.v1.Import"> & {
+  /**
+   * @generated from field: string import_id = 1;
+   */
+  importId: string;
+
+  /**
+   * @generated from field: bodega.product.v1.ImportStatus status = 2;
+   */
+  status: ImportStatus;
+
+  /**
+   * @generated from field: bodega.product.v1.ImportFormat format = 3;
+   */
+  format: ImportFormat;
+
+  /**
+   * @generated from field: string file_name = 4;
+   */
+  fileName: string;
+
+  /**
+   * Of the file, received until now.
+   *
+   * @generated from field: int32 bytes = 5;
+   */
+  bytes: number;
+
+  /**
+   * Parts received until now: the number of the next one.
+   *
+   * @generated from field: int32 parts = 6;
+   */
+  parts: number;
+
+  /**
+   * 0 until the file was read.
+   *
+   * @generated from field: int32 rows_total = 7;
+   */
+  rowsTotal: number;
+
+  /**
+   * Products that are new.
+   *
+   * @generated from field: int32 rows_created = 8;
+   */
+  rowsCreated: number;
+
+  /**
+   * Rows whose products were there already, alike.
+   *
+   * @generated from field: int32 rows_unchanged = 9;
+   */
+  rowsUnchanged: number;
+
+  /**
+   * Rows that GetImport names with what is wrong.
+   *
+   * @generated from field: int32 rows_refused = 10;
+   */
+  rowsRefused: number;
+
+  /**
+   * Why it FAILED.
+   *
+   * @generated from field: string error = 11;
+   */
+  error: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 12;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * Unset while it goes on.
+   *
+   * @generated from field: google.protobuf.Timestamp finished_at = 13;
+   */
+  finishedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.product.v1.Import.
+ * Use `create(ImportSchema)` to create a new message.
+ */
+export const ImportSchema: GenMessage<Import> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 0);
+
+/**
+ * What is wrong with a row of a file.
+ *
+ * @generated from message bodega.product.v1.ImportProblem
+ */
+export type ImportProblem = Message<"bodega.product.v1.ImportProblem"> & {
+  /**
+   * Where the row begins, the first line of the file being 1.
+   *
+   * @generated from field: int32 line = 1;
+   */
+  line: number;
+
+  /**
+   * By field: what was expected, and what was found.
+   *
+   * @generated from field: string problem = 2;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.ImportProblem.
+ * Use `create(ImportProblemSchema)` to create a new message.
+ */
+export const ImportProblemSchema: GenMessage<ImportProblem> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 1);
 
 /**
  * @generated from message bodega.product.v1.Product
@@ -98,6 +221,20 @@ export type Product = Message<"bodega.product.v1.Product"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 12;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * On the shelf, and in no menu or in one that is open now. Not told of the past.
+   *
+   * @generated from field: bool on_sale = 13;
+   */
+  onSale: boolean;
+
+  /**
+   * When the first of its menus opens; unset while it is on sale, and when none will.
+   *
+   * @generated from field: google.protobuf.Timestamp on_sale_at = 14;
+   */
+  onSaleAt?: Timestamp | undefined;
 };
 
 /**
@@ -105,7 +242,7 @@ export type Product = Message<"bodega.product.v1.Product"> & {
  * Use `create(ProductSchema)` to create a new message.
  */
 export const ProductSchema: GenMessage<Product> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 0);
+  messageDesc(file_bodega_product_v1_product, 2);
 
 /**
  * One change of a product.
@@ -114,7 +251,7 @@ export const ProductSchema: GenMessage<Product> = /*@__PURE__*/
  */
 export type ProductEvent = Message<"bodega.product.v1.ProductEvent"> & {
   /**
-   * product.created, product.updated or product.archived.
+   * product.created, product.updated, product.archived or product.unarchived.
    *
    * @generated from field: string type = 1;
    */
@@ -159,7 +296,7 @@ export type ProductEvent = Message<"bodega.product.v1.ProductEvent"> & {
  * Use `create(ProductEventSchema)` to create a new message.
  */
 export const ProductEventSchema: GenMessage<ProductEvent> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 1);
+  messageDesc(file_bodega_product_v1_product, 3);
 
 /**
  * @generated from message bodega.product.v1.CreateProductRequest
@@ -219,7 +356,7 @@ export type CreateProductRequest = Message<"bodega.product.v1.CreateProductReque
  * Use `create(CreateProductRequestSchema)` to create a new message.
  */
 export const CreateProductRequestSchema: GenMessage<CreateProductRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 2);
+  messageDesc(file_bodega_product_v1_product, 4);
 
 /**
  * @generated from message bodega.product.v1.CreateProductResponse
@@ -236,7 +373,7 @@ export type CreateProductResponse = Message<"bodega.product.v1.CreateProductResp
  * Use `create(CreateProductResponseSchema)` to create a new message.
  */
 export const CreateProductResponseSchema: GenMessage<CreateProductResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 3);
+  messageDesc(file_bodega_product_v1_product, 5);
 
 /**
  * @generated from message bodega.product.v1.UpdateProductRequest
@@ -296,7 +433,7 @@ export type UpdateProductRequest = Message<"bodega.product.v1.UpdateProductReque
  * Use `create(UpdateProductRequestSchema)` to create a new message.
  */
 export const UpdateProductRequestSchema: GenMessage<UpdateProductRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 4);
+  messageDesc(file_bodega_product_v1_product, 6);
 
 /**
  * @generated from message bodega.product.v1.UpdateProductResponse
@@ -313,7 +450,7 @@ export type UpdateProductResponse = Message<"bodega.product.v1.UpdateProductResp
  * Use `create(UpdateProductResponseSchema)` to create a new message.
  */
 export const UpdateProductResponseSchema: GenMessage<UpdateProductResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 5);
+  messageDesc(file_bodega_product_v1_product, 7);
 
 /**
  * @generated from message bodega.product.v1.ArchiveProductRequest
@@ -330,7 +467,7 @@ export type ArchiveProductRequest = Message<"bodega.product.v1.ArchiveProductReq
  * Use `create(ArchiveProductRequestSchema)` to create a new message.
  */
 export const ArchiveProductRequestSchema: GenMessage<ArchiveProductRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 6);
+  messageDesc(file_bodega_product_v1_product, 8);
 
 /**
  * @generated from message bodega.product.v1.ArchiveProductResponse
@@ -347,7 +484,129 @@ export type ArchiveProductResponse = Message<"bodega.product.v1.ArchiveProductRe
  * Use `create(ArchiveProductResponseSchema)` to create a new message.
  */
 export const ArchiveProductResponseSchema: GenMessage<ArchiveProductResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 7);
+  messageDesc(file_bodega_product_v1_product, 9);
+
+/**
+ * @generated from message bodega.product.v1.UnarchiveProductRequest
+ */
+export type UnarchiveProductRequest = Message<"bodega.product.v1.UnarchiveProductRequest"> & {
+  /**
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.UnarchiveProductRequest.
+ * Use `create(UnarchiveProductRequestSchema)` to create a new message.
+ */
+export const UnarchiveProductRequestSchema: GenMessage<UnarchiveProductRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 10);
+
+/**
+ * @generated from message bodega.product.v1.UnarchiveProductResponse
+ */
+export type UnarchiveProductResponse = Message<"bodega.product.v1.UnarchiveProductResponse"> & {
+  /**
+   * @generated from field: bodega.product.v1.Product product = 1;
+   */
+  product?: Product | undefined;
+};
+
+/**
+ * Describes the message bodega.product.v1.UnarchiveProductResponse.
+ * Use `create(UnarchiveProductResponseSchema)` to create a new message.
+ */
+export const UnarchiveProductResponseSchema: GenMessage<UnarchiveProductResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 11);
+
+/**
+ * @generated from message bodega.product.v1.RebuildProductsRequest
+ */
+export type RebuildProductsRequest = Message<"bodega.product.v1.RebuildProductsRequest"> & {
+  /**
+   * Products in this step: at most 100; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the step before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * For the record.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.RebuildProductsRequest.
+ * Use `create(RebuildProductsRequestSchema)` to create a new message.
+ */
+export const RebuildProductsRequestSchema: GenMessage<RebuildProductsRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 12);
+
+/**
+ * @generated from message bodega.product.v1.RebuildProductsResponse
+ */
+export type RebuildProductsResponse = Message<"bodega.product.v1.RebuildProductsResponse"> & {
+  /**
+   * Products that were compared.
+   *
+   * @generated from field: int32 compared = 1;
+   */
+  compared: number;
+
+  /**
+   * @generated from field: repeated bodega.product.v1.RebuildProductsResponse.Difference differences = 2;
+   */
+  differences: RebuildProductsResponse_Difference[];
+
+  /**
+   * Empty after the last step.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.RebuildProductsResponse.
+ * Use `create(RebuildProductsResponseSchema)` to create a new message.
+ */
+export const RebuildProductsResponseSchema: GenMessage<RebuildProductsResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 13);
+
+/**
+ * @generated from message bodega.product.v1.RebuildProductsResponse.Difference
+ */
+export type RebuildProductsResponse_Difference = Message<"bodega.product.v1.RebuildProductsResponse.Difference"> & {
+  /**
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * What was not as its events say, and now is; "row" when it was not there at all. "events" when it has none: then it was left as it is.
+   *
+   * @generated from field: repeated string fields = 2;
+   */
+  fields: string[];
+};
+
+/**
+ * Describes the message bodega.product.v1.RebuildProductsResponse.Difference.
+ * Use `create(RebuildProductsResponse_DifferenceSchema)` to create a new message.
+ */
+export const RebuildProductsResponse_DifferenceSchema: GenMessage<RebuildProductsResponse_Difference> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 13, 0);
 
 /**
  * @generated from message bodega.product.v1.GetProductRequest
@@ -364,7 +623,7 @@ export type GetProductRequest = Message<"bodega.product.v1.GetProductRequest"> &
  * Use `create(GetProductRequestSchema)` to create a new message.
  */
 export const GetProductRequestSchema: GenMessage<GetProductRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 8);
+  messageDesc(file_bodega_product_v1_product, 14);
 
 /**
  * @generated from message bodega.product.v1.GetProductResponse
@@ -381,7 +640,7 @@ export type GetProductResponse = Message<"bodega.product.v1.GetProductResponse">
  * Use `create(GetProductResponseSchema)` to create a new message.
  */
 export const GetProductResponseSchema: GenMessage<GetProductResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 9);
+  messageDesc(file_bodega_product_v1_product, 15);
 
 /**
  * @generated from message bodega.product.v1.ListProductsRequest
@@ -435,7 +694,7 @@ export type ListProductsRequest = Message<"bodega.product.v1.ListProductsRequest
  * Use `create(ListProductsRequestSchema)` to create a new message.
  */
 export const ListProductsRequestSchema: GenMessage<ListProductsRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 10);
+  messageDesc(file_bodega_product_v1_product, 16);
 
 /**
  * @generated from message bodega.product.v1.ListProductsResponse
@@ -459,7 +718,7 @@ export type ListProductsResponse = Message<"bodega.product.v1.ListProductsRespon
  * Use `create(ListProductsResponseSchema)` to create a new message.
  */
 export const ListProductsResponseSchema: GenMessage<ListProductsResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 11);
+  messageDesc(file_bodega_product_v1_product, 17);
 
 /**
  * @generated from message bodega.product.v1.GetProductHistoryRequest
@@ -483,7 +742,7 @@ export type GetProductHistoryRequest = Message<"bodega.product.v1.GetProductHist
  * Use `create(GetProductHistoryRequestSchema)` to create a new message.
  */
 export const GetProductHistoryRequestSchema: GenMessage<GetProductHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 12);
+  messageDesc(file_bodega_product_v1_product, 18);
 
 /**
  * @generated from message bodega.product.v1.GetProductHistoryResponse
@@ -507,7 +766,459 @@ export type GetProductHistoryResponse = Message<"bodega.product.v1.GetProductHis
  * Use `create(GetProductHistoryResponseSchema)` to create a new message.
  */
 export const GetProductHistoryResponseSchema: GenMessage<GetProductHistoryResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_product_v1_product, 13);
+  messageDesc(file_bodega_product_v1_product, 19);
+
+/**
+ * @generated from message bodega.product.v1.ImportProductsRequest
+ */
+export type ImportProductsRequest = Message<"bodega.product.v1.ImportProductsRequest"> & {
+  /**
+   * The caller's key: under it this happens once, however often it is asked for. REST: Idempotency-Key. Each part has one of its own.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * @generated from field: bodega.product.v1.ImportFormat format = 2;
+   */
+  format: ImportFormat;
+
+  /**
+   * The file, or its next part, at most 524288 bytes. A part may end anywhere, within a letter too. The file is 4 MiB and 20000 rows at most.
+   *
+   * @generated from field: bytes content = 3;
+   */
+  content: Uint8Array;
+
+  /**
+   * For people.
+   *
+   * @generated from field: string file_name = 4;
+   */
+  fileName: string;
+
+  /**
+   * The import that this is a further part of. Unset: a new one.
+   *
+   * @generated from field: string import_id = 5;
+   */
+  importId: string;
+
+  /**
+   * Its number, from 0.
+   *
+   * @generated from field: int32 part = 6;
+   */
+  part: number;
+
+  /**
+   * Further parts will follow: nothing begins before the last one is here.
+   *
+   * @generated from field: bool more = 7;
+   */
+  more: boolean;
+
+  /**
+   * Also when the same file was imported before.
+   *
+   * @generated from field: bool again = 8;
+   */
+  again: boolean;
+};
+
+/**
+ * Describes the message bodega.product.v1.ImportProductsRequest.
+ * Use `create(ImportProductsRequestSchema)` to create a new message.
+ */
+export const ImportProductsRequestSchema: GenMessage<ImportProductsRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 20);
+
+/**
+ * @generated from message bodega.product.v1.ImportProductsResponse
+ */
+export type ImportProductsResponse = Message<"bodega.product.v1.ImportProductsResponse"> & {
+  /**
+   * @generated from field: bodega.product.v1.Import import = 1;
+   */
+  import?: Import | undefined;
+};
+
+/**
+ * Describes the message bodega.product.v1.ImportProductsResponse.
+ * Use `create(ImportProductsResponseSchema)` to create a new message.
+ */
+export const ImportProductsResponseSchema: GenMessage<ImportProductsResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 21);
+
+/**
+ * @generated from message bodega.product.v1.GetImportRequest
+ */
+export type GetImportRequest = Message<"bodega.product.v1.GetImportRequest"> & {
+  /**
+   * @generated from field: string import_id = 1;
+   */
+  importId: string;
+
+  /**
+   * Of problems: at most 100; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.GetImportRequest.
+ * Use `create(GetImportRequestSchema)` to create a new message.
+ */
+export const GetImportRequestSchema: GenMessage<GetImportRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 22);
+
+/**
+ * @generated from message bodega.product.v1.GetImportResponse
+ */
+export type GetImportResponse = Message<"bodega.product.v1.GetImportResponse"> & {
+  /**
+   * @generated from field: bodega.product.v1.Import import = 1;
+   */
+  import?: Import | undefined;
+
+  /**
+   * @generated from field: repeated bodega.product.v1.ImportProblem problems = 2;
+   */
+  problems: ImportProblem[];
+
+  /**
+   * Empty on the last page. While the import runs, more problems may come.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.GetImportResponse.
+ * Use `create(GetImportResponseSchema)` to create a new message.
+ */
+export const GetImportResponseSchema: GenMessage<GetImportResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 23);
+
+/**
+ * @generated from message bodega.product.v1.CancelImportRequest
+ */
+export type CancelImportRequest = Message<"bodega.product.v1.CancelImportRequest"> & {
+  /**
+   * @generated from field: string import_id = 1;
+   */
+  importId: string;
+
+  /**
+   * For the record.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.CancelImportRequest.
+ * Use `create(CancelImportRequestSchema)` to create a new message.
+ */
+export const CancelImportRequestSchema: GenMessage<CancelImportRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 24);
+
+/**
+ * @generated from message bodega.product.v1.CancelImportResponse
+ */
+export type CancelImportResponse = Message<"bodega.product.v1.CancelImportResponse"> & {
+  /**
+   * @generated from field: bodega.product.v1.Import import = 1;
+   */
+  import?: Import | undefined;
+};
+
+/**
+ * Describes the message bodega.product.v1.CancelImportResponse.
+ * Use `create(CancelImportResponseSchema)` to create a new message.
+ */
+export const CancelImportResponseSchema: GenMessage<CancelImportResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 25);
+
+/**
+ * @generated from message bodega.product.v1.SetMenuRequest
+ */
+export type SetMenuRequest = Message<"bodega.product.v1.SetMenuRequest"> & {
+  /**
+   * @generated from field: string collection = 1;
+   */
+  collection: string;
+
+  /**
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * Of its windows, such as Europe/Berlin.
+   *
+   * @generated from field: string time_zone = 3;
+   */
+  timeZone: string;
+
+  /**
+   * None: always open.
+   *
+   * @generated from field: repeated bodega.product.v1.SaleWindow windows = 4;
+   */
+  windows: SaleWindow[];
+
+  /**
+   * In the order in which they are to be listed; others of the collection follow.
+   *
+   * @generated from field: repeated string product_ids = 5;
+   */
+  productIds: string[];
+
+  /**
+   * The version that was read before; 0 for a collection that is no menu yet.
+   *
+   * @generated from field: int64 expected_version = 6;
+   */
+  expectedVersion: bigint;
+};
+
+/**
+ * Describes the message bodega.product.v1.SetMenuRequest.
+ * Use `create(SetMenuRequestSchema)` to create a new message.
+ */
+export const SetMenuRequestSchema: GenMessage<SetMenuRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 26);
+
+/**
+ * @generated from message bodega.product.v1.SetMenuResponse
+ */
+export type SetMenuResponse = Message<"bodega.product.v1.SetMenuResponse"> & {
+  /**
+   * @generated from field: bodega.product.v1.Menu menu = 1;
+   */
+  menu?: Menu | undefined;
+};
+
+/**
+ * Describes the message bodega.product.v1.SetMenuResponse.
+ * Use `create(SetMenuResponseSchema)` to create a new message.
+ */
+export const SetMenuResponseSchema: GenMessage<SetMenuResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 27);
+
+/**
+ * @generated from message bodega.product.v1.RemoveMenuRequest
+ */
+export type RemoveMenuRequest = Message<"bodega.product.v1.RemoveMenuRequest"> & {
+  /**
+   * @generated from field: string collection = 1;
+   */
+  collection: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.RemoveMenuRequest.
+ * Use `create(RemoveMenuRequestSchema)` to create a new message.
+ */
+export const RemoveMenuRequestSchema: GenMessage<RemoveMenuRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 28);
+
+/**
+ * @generated from message bodega.product.v1.RemoveMenuResponse
+ */
+export type RemoveMenuResponse = Message<"bodega.product.v1.RemoveMenuResponse"> & {
+};
+
+/**
+ * Describes the message bodega.product.v1.RemoveMenuResponse.
+ * Use `create(RemoveMenuResponseSchema)` to create a new message.
+ */
+export const RemoveMenuResponseSchema: GenMessage<RemoveMenuResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 29);
+
+/**
+ * @generated from message bodega.product.v1.GetMenuRequest
+ */
+export type GetMenuRequest = Message<"bodega.product.v1.GetMenuRequest"> & {
+  /**
+   * @generated from field: string collection = 1;
+   */
+  collection: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.GetMenuRequest.
+ * Use `create(GetMenuRequestSchema)` to create a new message.
+ */
+export const GetMenuRequestSchema: GenMessage<GetMenuRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 30);
+
+/**
+ * @generated from message bodega.product.v1.GetMenuResponse
+ */
+export type GetMenuResponse = Message<"bodega.product.v1.GetMenuResponse"> & {
+  /**
+   * @generated from field: bodega.product.v1.Menu menu = 1;
+   */
+  menu?: Menu | undefined;
+};
+
+/**
+ * Describes the message bodega.product.v1.GetMenuResponse.
+ * Use `create(GetMenuResponseSchema)` to create a new message.
+ */
+export const GetMenuResponseSchema: GenMessage<GetMenuResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 31);
+
+/**
+ * @generated from message bodega.product.v1.ListMenusRequest
+ */
+export type ListMenusRequest = Message<"bodega.product.v1.ListMenusRequest"> & {
+  /**
+   * At most 100; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.ListMenusRequest.
+ * Use `create(ListMenusRequestSchema)` to create a new message.
+ */
+export const ListMenusRequestSchema: GenMessage<ListMenusRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 32);
+
+/**
+ * @generated from message bodega.product.v1.ListMenusResponse
+ */
+export type ListMenusResponse = Message<"bodega.product.v1.ListMenusResponse"> & {
+  /**
+   * @generated from field: repeated bodega.product.v1.Menu menus = 1;
+   */
+  menus: Menu[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message bodega.product.v1.ListMenusResponse.
+ * Use `create(ListMenusResponseSchema)` to create a new message.
+ */
+export const ListMenusResponseSchema: GenMessage<ListMenusResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_product_v1_product, 33);
+
+/**
+ * @generated from enum bodega.product.v1.ImportFormat
+ */
+export const ImportFormat = {
+  /**
+   * @generated from enum value: IMPORT_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * With a line of column names, in UTF-8, separated by commas, semicolons or tabs.
+   *
+   * @generated from enum value: IMPORT_FORMAT_CSV = 1;
+   */
+  CSV: 1,
+
+  /**
+   * One JSON object a line.
+   *
+   * @generated from enum value: IMPORT_FORMAT_JSON_LINES = 2;
+   */
+  JSON_LINES: 2,
+} as const;
+
+/**
+ * @generated from enum bodega.product.v1.ImportFormat
+ */
+export type ImportFormat = (typeof ImportFormat)[keyof typeof ImportFormat] | UnknownEnum;
+
+/**
+ * Describes the enum bodega.product.v1.ImportFormat.
+ */
+export const ImportFormatSchema: GenEnum<ImportFormat> = /*@__PURE__*/
+  enumDesc(file_bodega_product_v1_product, 0);
+
+/**
+ * @generated from enum bodega.product.v1.ImportStatus
+ */
+export const ImportStatus = {
+  /**
+   * @generated from enum value: IMPORT_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Further parts of the file are expected; after a day without one it is forgotten.
+   *
+   * @generated from enum value: IMPORT_STATUS_RECEIVING = 1;
+   */
+  RECEIVING: 1,
+
+  /**
+   * @generated from enum value: IMPORT_STATUS_RUNNING = 2;
+   */
+  RUNNING: 2,
+
+  /**
+   * All rows were looked at.
+   *
+   * @generated from enum value: IMPORT_STATUS_DONE = 3;
+   */
+  DONE: 3,
+
+  /**
+   * @generated from enum value: IMPORT_STATUS_CANCELLED = 4;
+   */
+  CANCELLED: 4,
+
+  /**
+   * The file could not be read: see error. Nothing of it was imported.
+   *
+   * @generated from enum value: IMPORT_STATUS_FAILED = 5;
+   */
+  FAILED: 5,
+} as const;
+
+/**
+ * @generated from enum bodega.product.v1.ImportStatus
+ */
+export type ImportStatus = (typeof ImportStatus)[keyof typeof ImportStatus] | UnknownEnum;
+
+/**
+ * Describes the enum bodega.product.v1.ImportStatus.
+ */
+export const ImportStatusSchema: GenEnum<ImportStatus> = /*@__PURE__*/
+  enumDesc(file_bodega_product_v1_product, 1);
 
 /**
  * The catalogue. A product is its stream of events.
@@ -546,6 +1257,26 @@ export const ProductService: GenService<{
     output: typeof ArchiveProductResponseSchema;
   },
   /**
+   * Puts an archived product back on the shelf, as it was. A product that is on the shelf answers alike.
+   *
+   * @generated from rpc bodega.product.v1.ProductService.UnarchiveProduct
+   */
+  unarchiveProduct: {
+    methodKind: "unary";
+    input: typeof UnarchiveProductRequestSchema;
+    output: typeof UnarchiveProductResponseSchema;
+  },
+  /**
+   * Compares a page of the products that are shown with what their events add up to, and puts right what differs. Safe beside whoever writes.
+   *
+   * @generated from rpc bodega.product.v1.ProductService.RebuildProducts
+   */
+  rebuildProducts: {
+    methodKind: "unary";
+    input: typeof RebuildProductsRequestSchema;
+    output: typeof RebuildProductsResponseSchema;
+  },
+  /**
    * One product, archived ones too.
    *
    * @generated from rpc bodega.product.v1.ProductService.GetProduct
@@ -556,7 +1287,7 @@ export const ProductService: GenService<{
     output: typeof GetProductResponseSchema;
   },
   /**
-   * Products on the shelf, by id.
+   * Products on the shelf, by id; of a collection that is a menu in the menu's order. What is not served now is listed too, with when it will be.
    *
    * @generated from rpc bodega.product.v1.ProductService.ListProducts
    */
@@ -574,6 +1305,79 @@ export const ProductService: GenService<{
     methodKind: "unary";
     input: typeof GetProductHistoryRequestSchema;
     output: typeof GetProductHistoryResponseSchema;
+  },
+  /**
+   * Makes a collection a menu, or changes it, whole. A stale expected_version is STALE_VERSION.
+   *
+   * @generated from rpc bodega.product.v1.ProductService.SetMenu
+   */
+  setMenu: {
+    methodKind: "unary";
+    input: typeof SetMenuRequestSchema;
+    output: typeof SetMenuResponseSchema;
+  },
+  /**
+   * Makes a menu a collection again: its products are on sale at any time, as far as no other menu has them. Removing twice answers alike.
+   *
+   * @generated from rpc bodega.product.v1.ProductService.RemoveMenu
+   */
+  removeMenu: {
+    methodKind: "unary";
+    input: typeof RemoveMenuRequestSchema;
+    output: typeof RemoveMenuResponseSchema;
+  },
+  /**
+   * One menu, and whether it is open. A collection that is no menu is MENU_NOT_FOUND.
+   *
+   * @generated from rpc bodega.product.v1.ProductService.GetMenu
+   */
+  getMenu: {
+    methodKind: "unary";
+    input: typeof GetMenuRequestSchema;
+    output: typeof GetMenuResponseSchema;
+  },
+  /**
+   * All menus, by collection.
+   *
+   * @generated from rpc bodega.product.v1.ProductService.ListMenus
+   */
+  listMenus: {
+    methodKind: "unary";
+    input: typeof ListMenusRequestSchema;
+    output: typeof ListMenusResponseSchema;
+  },
+  /**
+   * Takes a file of new products, whole or in parts, and puts them on the shelf in the background, each row once. The columns of CSV are sku, name,
+   * price (such as 4.50) and currency, and if wanted description, collections (such as menu|sides), prepared and initial_stock; a line of JSON is a
+   * CreateProductRequest without request_id. A row whose SKU is there already is left as it is when it is alike, and refused when it is not.
+   * A file that was imported before is FILE_IMPORTED_BEFORE.
+   *
+   * @generated from rpc bodega.product.v1.ProductService.ImportProducts
+   */
+  importProducts: {
+    methodKind: "unary";
+    input: typeof ImportProductsRequestSchema;
+    output: typeof ImportProductsResponseSchema;
+  },
+  /**
+   * How far an import is, and what is wrong with which of its lines, in their order.
+   *
+   * @generated from rpc bodega.product.v1.ProductService.GetImport
+   */
+  getImport: {
+    methodKind: "unary";
+    input: typeof GetImportRequestSchema;
+    output: typeof GetImportResponseSchema;
+  },
+  /**
+   * Ends an import where it stands: what is on the shelf by then stays there. One that is over is IMPORT_OVER; cancelling twice answers alike.
+   *
+   * @generated from rpc bodega.product.v1.ProductService.CancelImport
+   */
+  cancelImport: {
+    methodKind: "unary";
+    input: typeof CancelImportRequestSchema;
+    output: typeof CancelImportResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_bodega_product_v1_product, 0);

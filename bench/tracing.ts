@@ -1,0 +1,82 @@
+import { medianRun, rateOf, table, verdictOf } from "./figures.ts";
+import type { Report } from "./run.ts";
+import { type Side, sideBySide } from "./side-by-side.ts";
+import { startStack } from "./stack.ts";
+
+/** What of the rate without tracing is left, at least. */
+const GATES: Record<string, number> = { "1 %": 0.97, "100 %": 0.85 };
+const SAMPLED: Record<string, string | undefined> = { off: undefined, "1 %": "0.01", "100 %": "1" };
+
+/** A collector, and how often something came to it. */
+interface Collector {
+  env: Record<string, string>;
+  sent: () => number;
+  close(): Promise<void>;
+}
+
+/** Placing orders without tracing, with one trace in a hundred and with all. */
+export async function placeOrderTraced(quick: boolean): Promise<Report> {
+  const collectors = Object.entries(SAMPLED).map(([mode, share]) => ({ mode, ...startCollector(share) }));
+  try {
+    const stacks = collectors.map(({ mode, env }) => [mode, () => startStack(env)]);
+    return await sideBySide(Object.fromEntries(stacks), quick, (sides) => report(sides, collectors));
+  } finally {
+    for (const { close } of collectors) await close();
+  }
+}
+
+function startCollector(share: string | undefined): Collector {
+  let sent = 0;
+  const collector = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(req) {
+      await req.arrayBuffer();
+      sent += 1;
+      return new Response();
+    },
+  });
+  const traced = {
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `http://127.0.0.1:${collector.port}`,
+    OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+    OTEL_TRACES_SAMPLER_ARG: share ?? "",
+  };
+  return { env: share ? traced : {}, sent: () => sent, close: () => collector.stop(true) };
+}
+
+function report(modes: Map<string, Side>, collectors: ({ mode: string } & Collector)[]): Report {
+  const rateAt = (mode: string) => rateOf(medianRun(modes.get(mode)?.runs ?? []));
+  const verdicts = Object.entries(GATES).map(([mode, gate]) => ({
+    mode,
+    ...verdictOf(rateAt(mode), rateAt("off"), gate),
+  }));
+  const void_ = wrong(modes, collectors);
+  const rows = Array.from(modes, ([mode, { runs }]) => {
+    const run = medianRun(runs);
+    const figures = [rateOf(run), rateOf(run) / rateAt("off"), run.p50Ms, run.p99Ms, run.cpuMicros.server];
+    return [mode, ...figures.map((figure) => figure.toFixed(2))];
+  });
+  const said = verdicts.map(
+    ({ mode, ratio, gate, met }) =>
+      `${met ? "met" : "MISSED"}: ${ratio.toFixed(2)} of the rate without tracing at ${mode}, the gate is ${gate}`,
+  );
+  return {
+    text: `${table(["traced", "orders/s", "of off", "p50 ms", "p99 ms", "CPU us: server"], rows)}\n\n${void_ ? `VOID: ${void_}` : said.join("\n")}`,
+    figures: {
+      runs: Object.fromEntries(Array.from(modes, ([mode, { runs }]) => [mode, runs])),
+      verdicts,
+      void: void_ ?? null,
+    },
+    passed: !void_ && verdicts.every(({ met }) => met),
+  };
+}
+
+/** Figures of what did not happen are worth nothing. */
+function wrong(modes: Map<string, Side>, collectors: ({ mode: string } & Collector)[]): string | undefined {
+  for (const { mode, sent } of collectors) {
+    const { failed = 0, failure } = modes.get(mode)?.bench ?? {};
+    if (failed > 0) return `${mode}: ${failed} requests failed: ${failure}`;
+    if ((mode === "off") !== (sent() === 0)) return `${mode}: ${sent()} batches of spans came to the collector`;
+  }
+  return undefined;
+}

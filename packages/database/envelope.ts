@@ -1,0 +1,26 @@
+import type { Envelope } from "../api/envelope.ts";
+import type { Sql } from "./database.ts";
+import type { Row } from "./story.ts";
+
+// The columns in which every table keeps its messages, but for the id, which each names in its own way, and the outbox, whose names are Debezium's.
+
+/** What an insert writes, for `json(rows)`. */
+export function envelopeRow({ type, source, key, time, traceparent, correlationId, body }: Envelope): Row {
+  return { type, source, key, time, traceparent, correlation_id: correlationId, body };
+}
+
+/** The names of these columns. */
+export function envelopeNames(sql: Sql) {
+  return sql`type, source, key, time, traceparent, correlation_id, body`;
+}
+
+/** What a select reads. A row of the version before has no time of its own but `otherwise`, and its correlation id under another name. */
+export function envelopeColumns(sql: Sql, otherwise: ReturnType<Sql>) {
+  return sql`type, coalesce(source, '') as source, key, coalesce(time, ${otherwise}) as time, traceparent,
+    ${correlationId(sql)}, body`;
+}
+
+/** The one column that is read under another name: the row of a message is handed on as the message, whose words are those of the wire. */
+export function correlationId(sql: Sql) {
+  return sql`coalesce(correlation_id, request_id, '') as "correlationId"`;
+}

@@ -1,0 +1,114 @@
+import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Envelope } from "../../api/envelope.ts";
+import type { Kind } from "../../database/jobs.ts";
+import { type Context, withContext } from "../../telemetry/context.ts";
+import type { App, Tx } from "../app.ts";
+import type { Policy } from "../retry-policies.ts";
+import type { Does, Hears, Message } from "../service.ts";
+import { type Handling, handling } from "./message-spans.ts";
+
+/** What handles messages of one type, or of every type. */
+export interface MessageHandler {
+  /** Left out: bodies stay bytes. */
+  schema?: DescMessage;
+  handle: Hears["handle"];
+  retry: Policy;
+}
+
+function handlerOf({ fact, handle, retry }: Hears): MessageHandler {
+  return { ...(fact && { schema: fact.schema }), handle, retry };
+}
+
+/** Which handler takes which message. */
+export type MessageHandlers = (kind: Kind, type: string) => MessageHandler | undefined;
+
+export function handlersOf(service: string, hears: Hears[], does: Does[]): MessageHandlers {
+  const any = hears.find(({ fact }) => fact === undefined);
+  const ofFacts = new Map(hears.flatMap((each) => (each.fact ? [[each.fact.type, handlerOf(each)]] : [])));
+  if (ofFacts.size + (any ? 1 : 0) !== hears.length)
+    throw new Error(`${service} hears a fact twice: one handler per fact`);
+  const ofJobs = new Map(
+    does.flatMap((each) => ("handle" in each ? [[each.job.type, { ...each, schema: each.job.schema }]] : [])),
+  );
+  const ofAny = any && handlerOf(any);
+  return (kind, type) => {
+    if (kind === "job") return ofJobs.get(type);
+    return type === "" ? undefined : (ofFacts.get(type) ?? ofAny);
+  };
+}
+
+/** Throws INVALID_ARGUMENT where there is none. */
+export function handlerFor({ service }: App, handlers: MessageHandlers, kind: Kind, type: string): MessageHandler {
+  const handler = handlers(kind, type);
+  if (handler) return handler;
+  const why = type ? `${service} has no handler for ${type}` : "the message has no type";
+  throw new ConnectError(why, Code.InvalidArgument);
+}
+
+/** Hands messages that are there for the first time to their handler, in the transaction that remembers them. */
+export async function handle(
+  app: App,
+  tx: Tx,
+  handler: MessageHandler,
+  kind: Kind,
+  envelopes: Envelope[],
+): Promise<void> {
+  const decoded = envelopes.map((envelope) => ({ envelope, message: decodeMessage(handler.schema, envelope) }));
+  const taken = decoded.map(({ envelope, message }) => ({
+    message,
+    ...handling(app.service, message, envelope),
+    since: "dueAt" in envelope && envelope.dueAt instanceof Date ? envelope.dueAt : envelope.time,
+  }));
+  const messages = taken.map(({ message, context }) => within(tx, message, context));
+  const [first] = messages;
+  if (!first) return;
+  const work = () => handler.handle(app, tx, messages);
+  const end = (error?: unknown) => {
+    for (const { opened } of taken) opened?.end(error);
+  };
+  try {
+    await (messages.length === 1 ? withContext(first.tx.context, work) : work());
+  } catch (error) {
+    end(error);
+    throw error;
+  }
+  for (const each of taken) measureDelay(app, each);
+  end();
+  // One line per message, so that the log tells an order's story in every service that heard of it; a service that hears every fact logs only how many they were.
+  if (!handler.schema) app.log.info(`${kind}s.done`, { count: messages.length });
+  else for (const { type, key, tx: own } of messages) app.log.in(own.context).info(`${kind}.done`, { type, key });
+  for (const [type, { length }] of Map.groupBy(messages, (message) => message.type))
+    app.metrics.messages.inc({ service: app.service, type, outcome: "done" }, length);
+}
+
+/** The message alone, with its body decoded where there is a schema. */
+export function decodeMessage(schema: DescMessage | undefined, envelope: Envelope): Envelope<unknown> {
+  const { id, type, source, key, time, traceparent, correlationId, body } = envelope;
+  return { id, type, source, key, time, traceparent, correlationId, body: schema ? decodeBody(schema, body) : body };
+}
+
+function decodeBody(schema: DescMessage, body: Uint8Array): unknown {
+  try {
+    return fromBinary(schema, body);
+  } catch (error) {
+    throw new ConnectError(`the body is not a ${schema.typeName}: ${String(error)}`, Code.InvalidArgument);
+  }
+}
+
+/** From when a fact was told, or a job was due, until it was done: how late timers are and how stale is what follows from facts. */
+export function measureDelay(app: App, { message, since, context, opened }: Timed): void {
+  const ms = Math.max(0, app.clock.now().getTime() - since.getTime());
+  opened?.set({ "bodega.delay_ms": ms });
+  app.metrics.messageDelay(app.service, message.type, ms / 1_000, context);
+}
+
+interface Timed extends Handling {
+  message: Envelope<unknown>;
+  since: Date;
+}
+
+/** With the transaction bound to its context. */
+export function within<B>(tx: Tx, message: Envelope<B>, context: Context): Message<B> {
+  return { ...message, tx: tx.under(context) };
+}

@@ -1,0 +1,208 @@
+// Bugs of packages/service: the engine and the wire.
+import type { Mutant } from "./mutant.ts";
+
+const RETRY = "packages/service/engine/failures.test.ts";
+const EFFECTS = "packages/service/engine/effects.test.ts";
+const LEASE = "packages/service/engine/lease.test.ts";
+const POLICY = "packages/service/engine/classify-error.test.ts";
+const VERSIONS = "packages/service/engine/versions.test.ts";
+
+export const ENGINE: Mutant[] = [
+  {
+    name: "versions: a process claims jobs it does not know",
+    file: "packages/database/jobs.ts",
+    find: "? sql`type = any(case kind when 'job' then ${jobs}::text[] else ${facts}::text[] end)`",
+    replace: "? sql`(kind = 'job' or type = any(${facts}::text[]))`",
+    tests: [VERSIONS],
+  },
+  {
+    name: "versions: facts that only another version hears are passed over",
+    file: "packages/service/engine/hearing.ts",
+    find: "const wanted = () => (hearsAll ? [] : current().heard);",
+    replace: "const wanted = () => (hearsAll ? [] : ownFacts);",
+    tests: [VERSIONS],
+  },
+  {
+    name: "versions: later facts of a key do not wait for another version's",
+    file: "packages/service/engine/reactions.ts",
+    find: "          waiting.add(message.key);\n",
+    replace: "",
+    tests: [VERSIONS],
+  },
+  {
+    name: "versions: facts of a version that is gone hold up others for ever",
+    file: "packages/database/jobs.ts",
+    find: "const hold = facts ? sql`e.type = any(${heard})` : sql`true`;",
+    replace: "const hold = sql`true or ${heard.length > 0}`;",
+    tests: [VERSIONS],
+  },
+  {
+    name: "reactions: the inbox is written and not read",
+    file: "packages/service/engine/reactions.ts",
+    find: "const news = messages.filter((message) => fresh.delete(message.id));\n      if (news.length",
+    replace: "const news = messages;\n      if (news.length",
+    tests: [RETRY, "tests/stories/redelivery.test.ts"],
+  },
+  {
+    name: "reactions: a job that comes twice is kept twice",
+    file: "packages/service/engine/reactions.ts",
+    find: "const news = group.filter((message) => fresh.delete(message.id));\n      await keep",
+    replace: "const news = group;\n      await keep",
+    tests: [RETRY, "tests/stories/redelivery.test.ts"],
+  },
+  {
+    name: "reactions: an outage of the database parks facts",
+    file: "packages/service/engine/reactions.ts",
+    find: "      if (isOutage(error)) throw error;\n      if (batch.length > 1)",
+    replace: "      if (batch.length > 1)",
+    tests: ["packages/service/engine/order-per-key.test.ts"],
+  },
+  {
+    name: "database: a statement that takes too long is an outage",
+    file: "packages/database/database.ts",
+    find: "|53|25P03",
+    replace: "|53|57014|25P03",
+    tests: ["packages/service/engine/too-slow.test.ts"],
+  },
+  {
+    name: "reactions: a fact does not wait behind a parked one of its key",
+    file: "packages/service/engine/reactions.ts",
+    find: 'if (parked.has(message.key)) await parkArrival(tx.sql, "fact", message, behind, now);',
+    replace: "if (parked.has(message.key)) free.push(message);",
+    tests: ["packages/service/engine/order-per-key.test.ts"],
+  },
+  {
+    name: "retry: what waits behind a parked fact is not parked",
+    file: "packages/service/engine/failures.ts",
+    find: '    if (written && row.kind === "fact") await parkFollowers(tx.sql, row.key, now);\n',
+    replace: "",
+    tests: ["packages/service/engine/order-per-key.test.ts"],
+  },
+  {
+    name: "retry: what can never succeed is tried again",
+    file: "packages/service/engine/classify-error.ts",
+    find: '[Code.InvalidArgument]: "never"',
+    replace: '[Code.InvalidArgument]: "bug"',
+    tests: [RETRY],
+  },
+  {
+    name: "retry: for ever",
+    file: "packages/service/engine/failures.ts",
+    find: "if (over) return { parked: true, attempts, error: text };",
+    replace: "if (over && attempts > 99) return { parked: true, attempts, error: text };",
+    tests: [RETRY],
+  },
+  {
+    name: "retry: an outage uses up the tries of a bug",
+    file: "packages/service/engine/failures.ts",
+    find: "const same = before.trouble === trouble && before.giveUpAt !== null;",
+    replace: "const same = before.giveUpAt !== null;",
+    tests: [POLICY],
+  },
+  {
+    name: "retry: an outage is given up like a bug",
+    file: "packages/service/engine/classify-error.ts",
+    find: '[Code.Unavailable]: "away"',
+    replace: '[Code.Unavailable]: "bug"',
+    tests: [POLICY, "services/payment/refund.test.ts"],
+  },
+  {
+    name: "retry: what may have happened is repeated soon",
+    file: "packages/service/retry-policies.ts",
+    find: "unknown: { pace: { firstMs: 10 * MINUTE, mostMs: 8 * HOUR }",
+    replace: "unknown: { pace: { firstMs: SECOND, mostMs: MINUTE }",
+    tests: [POLICY, LEASE, "services/mail/deliver-mail.test.ts"],
+  },
+  {
+    name: "effects: the lease is ignored",
+    file: "packages/service/engine/effects.ts",
+    find: "until: app.clock.soon(LEASE_MS) };",
+    replace: "until: app.clock.now() };",
+    tests: [EFFECTS],
+  },
+  {
+    name: "effects: the lease is not renewed",
+    file: "packages/service/engine/lease.ts",
+    find: "const kept = await renewLeases(place.sql, rows, app.clock.soon(leaseMs)).catch(",
+    replace: "const kept = await Promise.resolve(new Set(rows.map(({ id }) => id))).catch(",
+    tests: [LEASE],
+  },
+  {
+    name: "effects: who lost its lease goes on",
+    file: "packages/service/engine/lease.ts",
+    find: "lost.abort(new ConnectError(",
+    replace: "String(new ConnectError(",
+    tests: [LEASE],
+  },
+  {
+    name: "effects: no end is asked for",
+    file: "packages/service/engine/effects.ts",
+    find: "const done = deadlines.begin((ms) => limit.abort(",
+    replace: "const done = deadlines.begin((ms) => String(",
+    tests: [LEASE],
+  },
+  {
+    name: "effects: settled without looking whether it is still theirs",
+    file: "packages/service/engine/effects.ts",
+    find: "const ours = effected.filter(({ row }) => finished.has(row.id));",
+    replace: "const ours = effected;",
+    tests: [EFFECTS, RETRY],
+  },
+  {
+    name: "caution: the dead are not noticed",
+    file: "packages/service/engine/crash-guard.ts",
+    find: "let careful = attendance.lost.length > 0;",
+    replace: "let careful = false;",
+    tests: ["packages/service/engine/crash-guard.test.ts"],
+  },
+  {
+    name: "caution: begun again for ever",
+    file: "packages/service/engine/failures.ts",
+    find: "if (before >= UNANSWERED_MAX)",
+    replace: "if (before >= 1_000)",
+    tests: [LEASE],
+  },
+  {
+    name: "once: the key row is not in the story's transaction",
+    file: "packages/service/engine/once.ts",
+    find: "const taken = await tx.sql`",
+    replace: "const taken = await app.sql`",
+    tests: ["services/stock/stock.test.ts"],
+  },
+  {
+    name: "once: another body under the same key gets the old answer",
+    file: "packages/service/engine/once.ts",
+    find: "if (!Buffer.from(row.request_hash).equals(key.request_hash)) {",
+    replace: "if (Buffer.from(row.request_hash).length === 0) {",
+    tests: ["tests/stories/idempotency.test.ts"],
+  },
+  {
+    name: "maintenance: the inbox is kept for a minute",
+    file: "packages/service/engine/maintenance.ts",
+    find: "new Date(2 * now - clock.soon(how.days * DAY_MS).getTime())",
+    replace: "new Date(now - 60_000)",
+    tests: ["packages/service/engine/maintenance.test.ts"],
+  },
+  {
+    name: "maintenance: a table that fails keeps the others from it",
+    file: "packages/service/engine/maintenance.ts",
+    find: 'log.error("maintenance.failed", error, { table });',
+    replace: 'log.error("maintenance.failed", error, { table });\n      return;',
+    tests: ["packages/service/engine/maintenance.test.ts"],
+  },
+  {
+    name: "worker: never looks for what others enqueued",
+    file: "packages/service/engine/loop.ts",
+    find: "const rung = await bell.rung(POLL_MS);",
+    replace: "const rung = await bell.rung(2 ** 31 - 1);",
+    tests: ["packages/service/engine/worker.test.ts"],
+  },
+  {
+    name: "worker: jobs for others are forgotten before they are sent",
+    file: "packages/service/engine/sender.ts",
+    find: "      await sending(app.service, rows, (sent) => jobs.send(target, sent));",
+    replace:
+      "      await finish(sql, rows);\n      await sending(app.service, rows, (sent) => jobs.send(target, sent));",
+    tests: ["packages/service/engine/worker.test.ts"],
+  },
+];

@@ -1,0 +1,33 @@
+// Bugs of packages/telemetry and of where spans and measurements are made.
+import type { Mutant } from "./mutant.ts";
+
+export const TELEMETRY: Mutant[] = [
+  {
+    name: "telemetry: a measurement carries the path that was asked for",
+    file: "services/gateway/watch-requests.ts",
+    find: "metrics.edge(protocol, status, seconds());",
+    replace: "metrics.edge(asked.path, status, seconds());",
+    tests: ["services/gateway/cardinality.test.ts"],
+  },
+  {
+    name: "telemetry: a reminder belongs to the trace of the placing, for a day",
+    file: "packages/service/engine/message-spans.ts",
+    find: "    ...(later && { after: told }),\n",
+    replace: "",
+    tests: ["tests/stories/traces.test.ts"],
+  },
+  {
+    name: "telemetry: every service asks again whether a trace is recorded",
+    file: "packages/telemetry/trace.ts",
+    find: "if (!tracing || (tracing.parentBased && isUnrecorded(after ?? parent))) return undefined;",
+    replace: "if (!tracing) return undefined;",
+    tests: ["tests/stories/traces.test.ts"],
+  },
+  {
+    name: "telemetry: what is sent does not know its sending",
+    file: "packages/service/engine/message-spans.ts",
+    find: "return { ...message, traceparent: traceparent(opened.context) };",
+    replace: "return message;",
+    tests: ["tests/stories/traces.test.ts"],
+  },
+];

@@ -1,0 +1,47 @@
+// bun run observe up|down|status|env: what sees Bodega, beside `bun dev`. generate: what is made of observability/*.ts.
+import { join } from "node:path";
+import { generateObservability } from "../observability/generate.ts";
+import { down, status, up } from "./observe/life.ts";
+import { USUAL } from "./observe/programs.ts";
+import { ROOT } from "./tree.ts";
+
+const USAGE = `bun run observe <command>
+
+  up        collector, Tempo, Loki, Prometheus and Alertmanager beside \`bun dev\`; the first time all but Prometheus are built
+  env       what \`bun dev\` needs to be seen, for the shell: eval "$(bun run observe env)"
+  status    which of them run
+  down      ends them, and forgets what they have seen
+  generate  dashboards and rules from observability/*.ts`;
+
+const FOLDER = join(ROOT, ".observe");
+const { OPS_PORT, SMTP_PORT, PAGER_URL } = process.env;
+
+const COMMANDS: Record<string, () => Promise<unknown> | unknown> = {
+  generate: generateObservability,
+  async up() {
+    const shop = { opsPort: OPS_PORT || "9091", smtpPort: SMTP_PORT || "1025", pagerUrl: PAGER_URL };
+    await up({ folder: FOLDER, ports: USUAL, ...shop }, (line) => console.error(line));
+    const at = {
+      Tempo: USUAL.TEMPO_HTTP,
+      Loki: USUAL.LOKI_HTTP,
+      Prometheus: USUAL.PROMETHEUS,
+      Alertmanager: USUAL.ALERTMANAGER,
+    };
+    console.error(
+      Object.entries(at)
+        .map(([name, port]) => `${name} http://127.0.0.1:${port}`)
+        .join(", "),
+    );
+  },
+  down: () => down(FOLDER),
+  status: () => console.log(status(FOLDER).join("\n") || "none of them runs: bun run observe up"),
+  env: () => console.log(`export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${USUAL.COLLECTOR_HTTP}`),
+};
+
+const [name = ""] = process.argv.slice(2);
+const command = COMMANDS[name];
+if (command) await command();
+else {
+  console.error(USAGE);
+  process.exitCode = name === "" ? 0 : 2;
+}

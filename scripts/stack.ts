@@ -1,0 +1,183 @@
+// bun run stack: the platform on Docker Swarm, from images to a table of what is ready.
+import { parseArgs } from "node:util";
+import { must, run } from "./command.ts";
+import { converge, type Row, rowsOf } from "./stack/converge.ts";
+import { complaints } from "./stack/doctor.ts";
+import { type Engine, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
+import { buildImages, stackEnvironment } from "./stack/environment.ts";
+import { leaderLast, membersIn, stepDown } from "./stack/members.ts";
+import { type Environment, readStackFile } from "./stack/stack-file.ts";
+
+const USAGE = `bun run stack up [overlays …]          images, secrets, deploy, and wait until all is ready
+bun run stack upgrade [overlays …]     the same for a stack that runs: members of clusters one at a time, then the rest
+bun run stack down [--volumes]         remove it; --volumes also removes what it has kept
+bun run stack status                   what is ready, once
+bun run stack logs <service>           what it said last
+bun run stack doctor                   what is missing before it can be deployed
+bun run stack env [overlays …]         for: eval "$(bun run stack env)"; docker stack deploy -c stack.yml bodega
+Overlays are files stack.<name>.yml, such as small. STACK names another stack than bodega.`;
+
+const STACK = process.env["STACK"] || "bodega";
+const READY_MS_MAX = 600_000;
+const GONE_MS_MAX = 120_000;
+const say = (line: string) => console.error(line);
+
+/** Of the caller; what is empty is unset. */
+function environment(): Environment {
+  const set = Object.entries(process.env).flatMap(([name, value]) => (value ? [[name, value] as const] : []));
+  return Object.fromEntries(set);
+}
+
+const COMMANDS: Record<string, (engine: Engine, words: string[], options: { volumes: boolean }) => Promise<void>> = {
+  up: (engine, overlays) => deploy(engine, overlays),
+  async upgrade(engine, overlays) {
+    if ((await engine.get<Service[]>("/services", of(STACK))).length === 0)
+      throw new Error(`there is no stack ${STACK}: bun run stack up`);
+    await deploy(engine, overlays);
+  },
+  async down(engine, _, { volumes }) {
+    await must(["docker", "stack", "rm", STACK]);
+    for (const patience = AbortSignal.timeout(GONE_MS_MAX); ; await Bun.sleep(500)) {
+      const left = await engine.get<unknown[]>("/containers/json", { ...of(STACK), all: "true" });
+      const networks = await engine.get<unknown[]>("/networks", of(STACK));
+      if (left.length === 0 && networks.length === 0) break;
+      if (patience.aborted)
+        throw new Error(`${left.length} containers were still there after ${GONE_MS_MAX / 1_000} s`);
+    }
+    if (!volumes) return;
+    const kept = await must(["docker", "volume", "ls", "-q", "--filter", `label=com.docker.stack.namespace=${STACK}`]);
+    for (const volume of kept.split("\n").filter(Boolean)) await must(["docker", "volume", "rm", volume]);
+  },
+  async status(engine) {
+    const rows = await lookOnce(engine);
+    for (const row of rows) console.log(line(row));
+    if (rows.length === 0 || rows.some(({ state }) => state !== "ready")) process.exitCode = 1;
+  },
+  async logs(_, [service = ""]) {
+    const { output, code } = await run(["docker", "service", "logs", "--tail", "200", `${STACK}_${service}`]);
+    console.log(output);
+    process.exitCode = code;
+  },
+  async doctor(engine) {
+    const found = await complaints(engine, environment());
+    for (const complaint of found) console.log(complaint);
+    if (found.length === 0) console.log("nothing is missing");
+    process.exitCode = found.length === 0 ? 0 : 1;
+  },
+  async env(engine, overlays) {
+    const told = await stackEnvironment(overlays, await engine.get<Node[]>("/nodes"), environment());
+    for (const [name, value] of Object.entries(told))
+      if (process.env[name] !== value) console.log(`export ${name}='${value}'`);
+  },
+};
+
+async function deploy(engine: Engine, overlays: string[]): Promise<void> {
+  const found = await complaints(engine, environment());
+  if (found.length > 0) throw new Error(found.join("\n"));
+  const nodes = await engine.get<Node[]>("/nodes");
+  const images = await buildImages(say, environment());
+  const env = await stackEnvironment(overlays, nodes, { ...environment(), ...images });
+  const file = readStackFile(overlays);
+  // Where there is one node, its images are the ones that were built on it.
+  const resolve = nodes.length === 1 ? ["--resolve-image", "never"] : [];
+  const docker = (...args: string[]) => must(["docker", "stack", "deploy", ...resolve, ...args, STACK], { env });
+  await rollMembers(engine, overlays, env, docker);
+  await migrateFirst(engine, overlays, docker);
+  const since = await clockOf(engine);
+  await docker("--prune", ...file.files());
+  await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, tell });
+  await remember(engine, overlays, env);
+  say(`\nready: ${env["PUBLIC_URL"]}\nthe admin's password is in ${env["SECRETS"]}/admin_password`);
+}
+
+type Deploy = (...args: string[]) => Promise<string>;
+
+/** Those members that run and are to be something else. The rest of the deployment finds them as they are to be. */
+async function rollMembers(engine: Engine, overlays: string[], env: Environment, docker: Deploy): Promise<void> {
+  const file = readStackFile(overlays);
+  const running = await engine.get<Service[]>("/services", of(STACK));
+  const prints = new Map(running.map(({ Spec }) => [Spec.Name.replace(`${STACK}_`, ""), Spec.Labels[PRINT] ?? ""]));
+  const changed = membersIn(file.services).filter(
+    (name) => prints.has(name) && prints.get(name) !== file.print(name, env),
+  );
+  for (const member of await leaderLast(changed, STACK, env)) {
+    say(`updating ${member}${(await stepDown(member, STACK, env)) ? ", after a switchover" : ""}`);
+    const since = await clockOf(engine);
+    await docker(...file.files([member]));
+    await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service: member, tell: () => {} });
+  }
+}
+
+/** Of a stack that runs, tables are brought up to date before the first new process comes beside the old ones. */
+async function migrateFirst(engine: Engine, overlays: string[], docker: Deploy): Promise<void> {
+  const running = await engine.get<Service[]>("/services", of(STACK));
+  if (!running.some(({ Spec }) => Spec.Name === `${STACK}_${MIGRATES}`)) return;
+  const since = await clockOf(engine);
+  await docker(...readStackFile(overlays).files([MIGRATES]));
+  await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service: MIGRATES, tell: () => {} });
+}
+
+const MIGRATES = "provision";
+const PRINT = "bodega.print";
+
+/** Notes at each member what it was told, so that the next deployment knows whom to leave alone. A label of a service restarts nothing. */
+async function remember(engine: Engine, overlays: string[], env: Environment): Promise<void> {
+  const file = readStackFile(overlays);
+  for (const member of membersIn(file.services)) {
+    const print = file.print(member, env);
+    const [service] = (await engine.get<Service[]>("/services", of(STACK))).filter(
+      ({ Spec }) => Spec.Name === `${STACK}_${member}`,
+    );
+    if (service && service.Spec.Labels[PRINT] !== print)
+      await must(["docker", "service", "update", "-q", "--detach", "--label-add", `${PRINT}=${print}`, service.ID]);
+  }
+}
+
+async function clockOf(engine: Engine): Promise<string> {
+  return (await engine.get<{ SystemTime: string }>("/info")).SystemTime;
+}
+
+async function lookOnce(engine: Engine): Promise<Row[]> {
+  const services = await engine.get<Service[]>("/services", { ...of(STACK), status: "true" });
+  return rowsOf(services, await engine.get<Task[]>("/tasks", of(STACK)), "");
+}
+
+const MARKS = { ready: "ok", waiting: "..", failed: "!!" };
+
+function line({ name, running, desired, state, reason }: Row): string {
+  return `${MARKS[state]}  ${name.padEnd(28)} ${running}/${desired}  ${reason}`.trimEnd();
+}
+
+let drawn = 0;
+
+/** On a terminal in the place of the last one; elsewhere a line of what is still waited for. */
+function tell(rows: Row[]): void {
+  const shown = rows.filter(({ desired, state }) => desired > 0 || state !== "ready");
+  if (!process.stderr.isTTY) {
+    tellPlainly(shown);
+    return;
+  }
+  if (drawn > 0) process.stderr.write(`\x1b[${drawn}A\x1b[0J`);
+  drawn = shown.length;
+  for (const row of shown) say(line(row));
+}
+
+function tellPlainly(rows: Row[]): void {
+  const waiting = rows.filter(({ state }) => state !== "ready").map(({ name }) => name.replace(`${STACK}_`, ""));
+  const missing = waiting.length > 0 ? `, not yet ${waiting.join(" ")}` : "";
+  say(`${rows.length - waiting.length} of ${rows.length} ready${missing}`);
+}
+
+try {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { volumes: { type: "boolean", default: false } },
+  });
+  const [word = "", ...words] = positionals;
+  const command = COMMANDS[word];
+  if (!command) throw new Error(USAGE);
+  await command(openEngine(), words, values);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

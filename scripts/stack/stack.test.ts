@@ -1,0 +1,151 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SERVICE_NAMES } from "../../services/all.ts";
+import { readSettings } from "../../services/settings.ts";
+import { ROOT } from "../tree.ts";
+import { rowsOf } from "./converge.ts";
+import { labels } from "./doctor.ts";
+import { linesIn, type Node, type Service, type Task } from "./engine.ts";
+import { membersIn } from "./members.ts";
+import { makeSecrets } from "./secrets.ts";
+import { filledIn, readStackFile } from "./stack-file.ts";
+
+const SINCE = "2026-01-05T08:00:00Z";
+const LATER = "2026-01-05T08:00:05Z";
+const EARLIER = "2026-01-05T07:00:00Z";
+
+function service(running: number, update?: Service["UpdateStatus"]): Service {
+  const Spec = { Name: "bodega_order", Labels: {}, TaskTemplate: { ContainerSpec: { Image: "bodega:2" } } };
+  const ServiceStatus = { RunningTasks: running, DesiredTasks: 2 };
+  return { ID: "order", Spec, ServiceStatus, ...(update && { UpdateStatus: update }) };
+}
+
+function once(running: number): Service {
+  const { Spec, ServiceStatus, ...found } = service(running);
+  const TaskTemplate = { ...Spec.TaskTemplate, RestartPolicy: { Condition: "on-failure" } };
+  return { ...found, Spec: { ...Spec, TaskTemplate }, ServiceStatus: { ...ServiceStatus, DesiredTasks: 1 } };
+}
+
+function task(state: string, desired: string, createdAt = LATER): Task {
+  const Spec = { ContainerSpec: { Image: "bodega:2" } };
+  return { ID: "1", ServiceID: "order", CreatedAt: createdAt, DesiredState: desired, Status: { State: state }, Spec };
+}
+
+test.each<[string, Service, Task[], string]>([
+  ["all of it runs", service(2), [], "ready"],
+  ["a replica is missing", service(1), [], "waiting"],
+  ["an update goes on", service(2, { State: "updating", StartedAt: LATER }), [], "waiting"],
+  ["a rollback goes on", service(2, { State: "rollback_started", StartedAt: LATER }), [], "waiting"],
+  [
+    "it was rolled back, so that all of it runs",
+    service(2, { State: "rollback_completed", StartedAt: LATER }),
+    [],
+    "failed",
+  ],
+  ["an update was given up", service(2, { State: "paused", StartedAt: LATER }), [], "failed"],
+  [
+    "an earlier deployment was rolled back",
+    service(2, { State: "rollback_completed", StartedAt: EARLIER }),
+    [],
+    "ready",
+  ],
+  ["a task that is there to end goes on", once(1), [task("running", "running")], "waiting"],
+  ["a task that is there to end has ended", once(0), [task("complete", "shutdown")], "ready"],
+  ["a task that is there to end has failed", once(0), [task("failed", "shutdown")], "waiting"],
+  [
+    "a task that is there to end has ended before, and goes on again",
+    once(1),
+    [task("complete", "shutdown", EARLIER), task("running", "running")],
+    "waiting",
+  ],
+])("where %s", (_, found, tasks, state) => {
+  expect(rowsOf([found], tasks, SINCE).map((row) => row.state)).toEqual([state as "ready"]);
+});
+
+test("a log's frames are read as lines, whatever stream they are of", () => {
+  const frame = (stream: number, text: string) => {
+    const head = Buffer.from([stream, 0, 0, 0, 0, 0, 0, 0]);
+    head.writeUInt32BE(Buffer.byteLength(text), 4);
+    return Buffer.concat([head, Buffer.from(text)]);
+  };
+  expect(linesIn(Buffer.concat([frame(1, "größe\n"), frame(2, "two\nthree\n")]))).toEqual(["größe", "two", "three"]);
+});
+
+function node(name: string, Labels: Record<string, string>, Availability = "active"): Node {
+  const Description = { Hostname: name, Resources: { NanoCPUs: 0, MemoryBytes: 0 } };
+  return { ID: name, Spec: { Labels, Availability }, Description, Status: { State: "ready" } };
+}
+
+test("each slot is on one node, which may have several", () => {
+  const all = { slot1: "true", slot2: "true", slot3: "true" };
+  expect(labels([node("one", all)])).toEqual([]);
+  expect(labels([node("one", { slot1: "true", slot2: "true" }), node("two", {})])).toEqual([
+    "no node has the label slot3: docker node update --label-add slot3=true one",
+  ]);
+  expect(labels([node("one", all), node("two", { slot2: "true" })])).toEqual([
+    "one, two all have the label slot2: its volumes are on one of them",
+  ]);
+  expect(labels([node("one", all, "drain")])).toHaveLength(3);
+});
+
+test("of each cluster the first member comes last", () => {
+  const members = membersIn(["order", "redis-1", "patroni-1", "patroni-2", "patroni-10", "pg", "etcd-1"]);
+  expect(members).toEqual(["etcd-1", "patroni-10", "patroni-2", "patroni-1", "redis-1"]);
+});
+
+test("variables are filled in as Docker's client does it", () => {
+  const text = ["A:-a", "B:-b", "C:-"].map((inside) => ["$", "{", inside, "}"].join("")).join(" ");
+  expect(filledIn(text, { A: "x", B: "" })).toBe("x b ");
+});
+
+test("secrets are made once, and with them everything that stack.yml gives to a service makes it start", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bodega-secrets-"));
+  try {
+    await makeSecrets(folder, "shop.example");
+    const read = (name: string) => readFileSync(join(folder, name), "utf8");
+    const before = read("pg_super") + read("tls_pem") + read("order_key");
+    await makeSecrets(folder, "other.example");
+    expect(read("pg_super") + read("tls_pem") + read("order_key")).toBe(before);
+    expect(read("tls_pem")).toMatch(/PRIVATE KEY-----\n-----BEGIN CERTIFICATE/);
+    const file = readStackFile([]);
+    for (const name of ["gateway", "provision", ...SERVICE_NAMES]) {
+      const env = file.environment(name, { PAYMENT_PROVIDER: "embedded" });
+      const inPlace = Object.entries(env).map(([key, value]) => [key, value.replace("/run/secrets", folder)]);
+      await readSettings([name], { HOST: "0.0.0.0", OPS_HOST: "0.0.0.0", ...Object.fromEntries(inPlace) });
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("the small stack and Prometheus have every service", () => {
+  const small = readFileSync(join(ROOT, "stack.small.yml"), "utf8");
+  const prometheus = readFileSync(join(ROOT, "observability/prometheus/prometheus.yml"), "utf8");
+  for (const name of SERVICE_NAMES) {
+    expect(small).toContain(`\n  ${name}: *service\n`);
+    expect(prometheus).toContain(`\n          - ${name}\n`);
+  }
+});
+
+test("what is in a config or a secret is part of what a member is, and a mode is octal", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bodega-secrets-"));
+  try {
+    await makeSecrets(folder, "localhost");
+    const file = readStackFile(["small"]);
+    const env = { SECRETS: folder };
+    const told = { ...env, ...file.hashes(env) };
+    const print = file.print("patroni-1", told);
+    expect(file.print("patroni-1", { ...told })).toBe(print);
+    expect(file.print("patroni-1", { ...told, HASH_PATRONI: "another" })).not.toBe(print);
+    expect(file.print("patroni-1", { ...told, PG_MEMORY: "4G" })).not.toBe(print);
+    expect(file.print("patroni-1", { ...told, HASH_KAFKA: "another" })).toBe(print);
+    const [, path = ""] = file.files(["rabbitmq-1"]);
+    const { services } = JSON.parse(readFileSync(path, "utf8"));
+    expect(Object.keys(services)).toEqual(["rabbitmq-1"]);
+    expect(services["rabbitmq-1"].secrets.map(({ mode }: { mode: number }) => mode)).toEqual([0o400, 0o400]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

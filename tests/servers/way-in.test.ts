@@ -1,0 +1,146 @@
+// haproxy/haproxy.cfg as it is, but for its addresses, before two gateways that die when they are told to.
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePorts } from "../../scripts/copy/ports.ts";
+import { find } from "../../scripts/servers/find.ts";
+import { until } from "../../scripts/servers/until.ts";
+import { ROOT } from "../../scripts/tree.ts";
+import { type Authority, createAuthority } from "../kit/certificates.ts";
+import { absent } from "../kit/servers/absent.ts";
+import { testUnless } from "../kit/test-unless.ts";
+
+setDefaultTimeout(120_000);
+const REQUESTS_MAX = 60;
+const reason = absent(["haproxy"]);
+const testHaproxy = testUnless(reason);
+
+const folder = mkdtempSync(join(tmpdir(), "bodega-way-in-"));
+const gateways: Server[] = [];
+let authority: Authority;
+let haproxy: ReturnType<typeof Bun.spawn> | undefined;
+let edge = "";
+/** What the gateways were asked; the next so many of them end without a word. */
+let asked: IncomingMessage[] = [];
+let deaths = 0;
+
+beforeAll(async () => {
+  if (reason) return;
+  authority = createAuthority();
+  const { cert, key } = authority.certify("DNS:localhost");
+  writeFileSync(join(folder, "tls.pem"), cert + key);
+  for (let count = 0; count < 2; count++) gateways.push(await startGateway());
+  const { TLS = "", PLAIN = "" } = await freePorts(["TLS", "PLAIN"]);
+  writeFileSync(join(folder, "haproxy.cfg"), placed(TLS, PLAIN));
+  haproxy = Bun.spawn([find("haproxy") ?? "haproxy", "-db", "-f", join(folder, "haproxy.cfg")], {
+    env: { PUBLIC_URL: `https://localhost:${TLS}`, REQUESTS_MAX: String(REQUESTS_MAX) },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  edge = `https://localhost:${TLS}`;
+  const running = haproxy;
+  await until(
+    "HAProxy leads to a gateway",
+    () =>
+      ask("/ready").then(
+        ({ status }) => status === 200,
+        () => false,
+      ),
+    () => {
+      if (running.exitCode !== null) throw new Error(`HAProxy ended with ${running.exitCode}`);
+    },
+  );
+});
+
+beforeEach(() => {
+  asked = [];
+  deaths = 0;
+});
+
+afterAll(async () => {
+  haproxy?.kill();
+  await haproxy?.exited;
+  for (const gateway of gateways) gateway.closeAllConnections();
+  if (!reason) authority.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function startGateway(): Promise<Server> {
+  const gateway = createServer((req, res) => {
+    if (req.url === "/healthz") return void res.end();
+    asked.push(req);
+    if (deaths > 0) {
+      deaths -= 1;
+      return void req.socket.destroy();
+    }
+    req.resume().on("end", () => res.end("answered"));
+  });
+  await new Promise<void>((resolve) => gateway.listen(0, "127.0.0.1", resolve));
+  return gateway;
+}
+
+/** In a swarm names lead to the gateways; here they have a port each. */
+function placed(tls: string, plain: string): string {
+  const ports = gateways.map((gateway) => (gateway.address() as AddressInfo).port); // They listen on TCP.
+  return readFileSync(join(ROOT, "haproxy", "haproxy.cfg"), "utf8")
+    .replaceAll("/run/secrets/tls.pem", join(folder, "tls.pem"))
+    .replace("/tmp/admin.sock", join(folder, "admin.sock"))
+    .replace("bind :8443", `bind 127.0.0.1:${tls}`)
+    .replace("bind :8080", `bind 127.0.0.1:${plain}`)
+    .replace(/server-template gateway- 8 gateway:\d+(.*) resolvers docker init-addr none/g, (_, how: string) =>
+      ports.map((port) => `server gateway-${port} 127.0.0.1:${port}${how}`).join("\n  "),
+    );
+}
+
+function ask(path: string, init: BunFetchRequestInit = {}): Promise<Response> {
+  return fetch(edge + path, { ...init, redirect: "manual", tls: { ca: authority.ca } });
+}
+
+const POST = { method: "POST", body: "{}", headers: { "content-type": "application/json" } };
+
+testHaproxy("who dies before it answers is followed by another gateway, where that can do no harm", async () => {
+  const keyed = { ...POST, headers: { ...POST.headers, "idempotency-key": "k" } };
+  const harmless: [string, BunFetchRequestInit][] = [
+    ["/v1/products", {}],
+    ["/v1/orders", POST],
+    ["/bodega.order.v1.OrderService/PlaceOrder", POST],
+    ["/v1/products", keyed],
+  ];
+  for (const [path, init] of harmless) {
+    asked = [];
+    deaths = 1;
+    const answer = await ask(path, init);
+    expect([path, answer.status, asked.map(({ url }) => url)]).toEqual([path, 200, [path, path]]);
+  }
+});
+
+testHaproxy("what might be done twice is sent once, whatever became of it", async () => {
+  deaths = 1;
+  // On a connection that was used before, HAProxy passes on that it was closed; else it says 502.
+  const answer = await ask("/v1/payments", POST).then(
+    ({ status }) => status,
+    (error: { code?: string }) => error.code,
+  );
+  expect([502, "ECONNRESET"]).toContain(answer ?? "");
+  expect(asked.length).toBe(1);
+});
+
+testHaproxy("where a caller is says HAProxy alone, and browsers stay with TLS", async () => {
+  const headers = { "x-forwarded-for": "10.1.1.1", forwarded: "for=10.1.1.1", "x-forwarded-proto": "http" };
+  const answer = await ask("/v1/products", { headers });
+  expect(asked.at(-1)?.headers).toMatchObject({ "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "https" });
+  expect(asked.at(-1)?.headers.forwarded).toBeUndefined();
+  expect(answer.headers.get("strict-transport-security")).toContain("max-age");
+});
+
+testHaproxy("one address that floods is refused, and told when to come back", async () => {
+  let refused: Response | undefined;
+  await until("it is refused", async () => {
+    const answers = await Promise.all(Array.from({ length: 2 * REQUESTS_MAX }, () => ask("/v1/products")));
+    refused = answers.find(({ status }) => status === 429);
+    return refused !== undefined;
+  });
+  expect(refused?.headers.get("retry-after")).toBe("10");
+});
