@@ -127,14 +127,13 @@ function startCampaign(database: Database, log: Log): Campaign {
 }
 
 /**
- * Holds what `holder` leads, and says under which epoch. Nearly every beat is this, which costs a quarter of looking for what nobody leads. It does not wait for a
- * synchronous standby, which may be away for longer than a lease: what a failover takes back of it is a second of a lease that its session ends anyway.
+ * Holds what `holder` leads, and says under which epoch. Nearly every beat is this, which costs a quarter of looking for what nobody leads. Like all that the
+ * session writes it waits for no synchronous standby, which may be away for longer than a lease.
  */
 async function hold(sql: Sql, holder: string, names: string[]): Promise<Map<string, bigint>> {
   const rows = await sql<{ name: string; epoch: bigint }[]>`
-    with quick as materialized (select set_config('synchronous_commit', 'local', true)),
-    held as materialized (
-      select name from leaders, quick where name = any(${names}) and holder = ${holder} order by name for update of leaders
+    with held as materialized (
+      select name from leaders where name = any(${names}) and holder = ${holder} order by name for update
     )
     update leaders l set held_until = clock_timestamp() + ${LEASE_MS} * interval '1 ms' from held
     where l.name = held.name returning l.name, l.epoch`;

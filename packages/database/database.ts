@@ -148,7 +148,7 @@ function createAside(url: string, name: string) {
         onNotify: () => {
           for (const each of heard) each();
         },
-        // What it writes are leases: those that a crash of the server forgets were held by sessions that the crash ended.
+        // What it writes are leases: those that a crash or a failover forgets were held by sessions that it ended.
         settings: { synchronous_commit: "off", idle_session_timeout: ASIDE_IDLE_TIMEOUT_MS },
       });
       return current;

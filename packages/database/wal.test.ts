@@ -53,19 +53,29 @@ async function server() {
 
 test("a fact is told when its commit is visible, with a synchronous standby not before that has it, and is then forgotten", async () => {
   const { admin, database, relay, put, told, left, set } = await server();
+  const waiting = async () => (await admin.sql`select from pg_stat_activity where wait_event = 'SyncRep'`).length;
   const running = relay();
   await put("before");
   await eventually(async () => told.length === 1 && (await left()) === 0);
+  // Before it streams, it makes its slot, which waits for every transaction that runs.
+  await eventually(async () => {
+    const streaming = await admin.sql`select from pg_stat_replication where state = 'streaming'`;
+    return streaming.length > 0;
+  });
   await set("synchronous_standby_names = 'standby'");
-  await eventually(
-    async () => (await admin.sql`show synchronous_standby_names`)[0]?.["synchronous_standby_names"] !== "",
-  );
+  // The server follows some time later: from the first commit that waits.
+  const probe = admin.session();
+  let follows = false;
+  const probing = (async () => {
+    while (!follows) await probe.sql`select pg_logical_emit_message(true, 'probe', '')`;
+  })();
+  await eventually(async () => {
+    follows = (await waiting()) === 1;
+    return follows;
+  });
   const [asked] = await admin.sql<{ since: Date }[]>`select clock_timestamp() as since`;
   const committing = put("after");
-  await eventually(async () => {
-    const waiting = await admin.sql`select from pg_stat_activity where wait_event = 'SyncRep'`;
-    return waiting.length > 0;
-  });
+  await eventually(async () => (await waiting()) === 2);
   // The relay has read the commit: it asks whether others see it.
   await eventually(async () => {
     const asking = await admin.sql`
@@ -80,7 +90,8 @@ test("a fact is told when its commit is visible, with a synchronous standby not 
     return held.length > 0;
   });
   await set("synchronous_standby_names = ''");
-  await committing;
+  await Promise.all([committing, probing]);
+  await probe.close();
   await eventually(() => told.length === 2);
   await eventually(async () => (await left()) === 0);
   await running.close();

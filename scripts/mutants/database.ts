@@ -75,9 +75,9 @@ export const DATABASE: Mutant[] = [
   },
   {
     name: "leader: waits for a synchronous standby to hold on",
-    file: "packages/database/campaign.ts",
-    find: "set_config('synchronous_commit', 'local', true)",
-    replace: "set_config('synchronous_commit', 'on', true)",
+    file: "packages/database/database.ts",
+    find: 'synchronous_commit: "off"',
+    replace: 'synchronous_commit: "on"',
     tests: ["packages/database/wal.test.ts::a fact is told when its commit is visible"],
   },
   {
