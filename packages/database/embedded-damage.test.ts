@@ -4,7 +4,6 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -13,7 +12,6 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
   canMount,
@@ -33,13 +31,14 @@ import {
   startOwner,
   until,
 } from "../../tests/kit/embedded-postgres.ts";
+import { scratchFolder } from "../../tests/kit/scratch.ts";
 
 setDefaultTimeout(60_000);
 afterEach(cleanUp);
 
 let healthy = "";
 beforeAll(async () => {
-  healthy = mkdtempSync(join(tmpdir(), "bodega-healthy-"));
+  healthy = scratchFolder("bodega-healthy-");
   await (await start(healthy)).close();
 });
 afterAll(() => rmSync(healthy, { recursive: true }));

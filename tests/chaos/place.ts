@@ -1,8 +1,7 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Environment, freePorts } from "../../scripts/copy/ports.ts";
 import { postgresIn } from "../../scripts/copy/postgres.ts";
+import { scratchFolder } from "../kit/scratch.ts";
 import { TIME_SCALE } from "./load.ts";
 import { ADMIN } from "./shop.ts";
 
@@ -19,7 +18,7 @@ export interface Place {
 }
 
 export async function newPlace(): Promise<Place> {
-  const folder = mkdtempSync(join(tmpdir(), "bodega-chaos-"));
+  const folder = scratchFolder("bodega-chaos-");
   const dataDir = join(folder, "data");
   const ports = await freePorts();
   const env = {

@@ -1,7 +1,6 @@
 // What a user meets who starts Bodega: a banner, or one clear sentence and nothing left behind.
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LoginResponseSchema } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import {
@@ -13,6 +12,7 @@ import { ListProductsResponseSchema } from "../../packages/api/gen/bodega/produc
 import { type Environment, freePorts, listening, PORTS } from "../../scripts/copy/ports.ts";
 import { canMount, fill, until } from "../kit/embedded-postgres.ts";
 import { killPostgres, type Program, postgresOf, startProgram } from "../kit/program.ts";
+import { scratchFolder } from "../kit/scratch.ts";
 import { createClient, must } from "./client.ts";
 import { createDice } from "./dice.ts";
 
@@ -22,7 +22,7 @@ const ADMIN = { email: "admin@bodega.test", password: "four starting horses" };
 const CLOSE_MS_MAX = 10_000;
 
 /** Everything of this file lies below it. */
-const root = mkdtempSync(join(tmpdir(), "bodega-start-up-"));
+const root = scratchFolder("bodega-start-up-");
 /** Has been opened and closed once. */
 const used = join(root, "used");
 const started: { program: Program; dataDir: string }[] = [];

@@ -1,15 +1,15 @@
 // The real program, opened to the network. On Linux all of 127.0.0.0/8 is this machine, so who dials 127.0.0.2 reaches what listens on all addresses, and not what
 // listens on 127.0.0.1: a stranger on the network, without one.
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Environment, freePorts } from "../../scripts/copy/ports.ts";
 import { killPostgres, type Program, startProgram } from "../kit/program.ts";
+import { scratchFolder } from "../kit/scratch.ts";
 
 setDefaultTimeout(120_000);
 const STRANGER = "127.0.0.2";
-const root = mkdtempSync(join(tmpdir(), "bodega-exposed-"));
+const root = scratchFolder("bodega-exposed-");
 const started: { program: Program; dataDir: string }[] = [];
 
 async function begin(settings: Environment) {

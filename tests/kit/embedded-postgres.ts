@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { SQL } from "bun";
 import { type EmbeddedServer, startEmbeddedPostgres } from "../../packages/database/embedded.ts";
 import { StartError } from "../../packages/database/start-error.ts";
+import { scratchFolder } from "./scratch.ts";
 
 const DATABASE = join(import.meta.dir, "../../packages/database");
 const folders: string[] = [];
@@ -105,7 +106,7 @@ export async function query(url: string, text: string): Promise<unknown> {
 }
 
 export function newFolder(): string {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "bodega-embedded-")));
+  const folder = realpathSync(scratchFolder("bodega-embedded-"));
   folders.push(folder);
   return folder;
 }

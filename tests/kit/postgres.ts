@@ -1,8 +1,6 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { startEmbeddedPostgres } from "../../packages/database/embedded.ts";
 import { afterThisProcess } from "./after-this-process.ts";
+import { scratchFolder } from "./scratch.ts";
 
 let started: Promise<string> | undefined;
 
@@ -15,7 +13,7 @@ export function testPostgres(): Promise<string> {
 
 /** Another one, which ends with this process too. */
 export async function startTestPostgres(): Promise<string> {
-  const dataDir = mkdtempSync(join(tmpdir(), "bodega-test-"));
+  const dataDir = scratchFolder("bodega-test-");
   const server = await startEmbeddedPostgres({ dataDir, durable: false, log: () => {} });
   afterThisProcess('kill -QUIT "$(head -n 1 "$0/postgres/postmaster.pid")"; rm -rf "$0"', [dataDir]);
   return server.url;

@@ -1,7 +1,6 @@
 // Seed 3: an order goes through menu, stock, Stripe and kitchen. The program is the real one, as anybody starts it; Stripe is our fake.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
@@ -16,13 +15,14 @@ import { freePorts } from "../../scripts/copy/ports.ts";
 import { type Copy, startCopy } from "../../scripts/copy/start.ts";
 import { eventually } from "../kit/eventually.ts";
 import { type FakeStripe, startFakeStripe, webhookOf } from "../kit/fake-stripe/fake-stripe.ts";
+import { scratchFolder } from "../kit/scratch.ts";
 import { stripeVariables } from "../kit/services/stripe.ts";
 
 setDefaultTimeout(180_000);
 const ADMIN = { email: "admin@bodega.test", password: "four hungry horses" };
 const ANN = { email: "ann@bodega.test", password: "five hungry horses", displayName: "Ann" };
 
-const folder = mkdtempSync(join(tmpdir(), "bodega-seed-3-"));
+const folder = scratchFolder("bodega-seed-3-");
 let program: Copy;
 let fake: FakeStripe;
 let edge: string;

@@ -1,7 +1,6 @@
 // Seed 0's load test as its author wrote it, by k6, through HAProxy and over two copies of the program that share a database.
 import { afterAll, beforeAll, expect, setDefaultTimeout } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
@@ -15,6 +14,7 @@ import { type Copy, startCopy } from "../../scripts/copy/start.ts";
 import { find } from "../../scripts/servers/find.ts";
 import { buildK6, k6Absent } from "../../scripts/servers/k6.ts";
 import { eventually } from "../kit/eventually.ts";
+import { scratchFolder } from "../kit/scratch.ts";
 import { absent } from "../kit/servers/absent.ts";
 import { testUnless } from "../kit/test-unless.ts";
 
@@ -31,7 +31,7 @@ const SHARED = {
 };
 const reason = absent(["haproxy"]) ?? k6Absent();
 
-const folder = mkdtempSync(join(tmpdir(), "bodega-k6-"));
+const folder = scratchFolder("bodega-k6-");
 const ends: (() => Promise<unknown>)[] = [];
 let edge = "";
 let k6 = "";
