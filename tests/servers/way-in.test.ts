@@ -23,6 +23,7 @@ const gateways: Server[] = [];
 let authority: Authority;
 let haproxy: ReturnType<typeof Bun.spawn> | undefined;
 let edge = "";
+let metrics = "";
 /** What the gateways were asked; the next so many of them end without a word. */
 let asked: IncomingMessage[] = [];
 let deaths = 0;
@@ -33,13 +34,14 @@ beforeAll(async () => {
   const { cert, key } = authority.certify("DNS:localhost");
   writeFileSync(join(folder, "tls.pem"), cert + key);
   for (let count = 0; count < 2; count++) gateways.push(await startGateway());
-  const { TLS = "", PLAIN = "" } = await freePorts(["TLS", "PLAIN"]);
-  writeFileSync(join(folder, "haproxy.cfg"), placed(TLS, PLAIN));
+  const { TLS = "", PLAIN = "", METRICS = "" } = await freePorts(["TLS", "PLAIN", "METRICS"]);
+  writeFileSync(join(folder, "haproxy.cfg"), placed(TLS, PLAIN, METRICS));
   haproxy = Bun.spawn([find("haproxy") ?? "haproxy", "-db", "-f", join(folder, "haproxy.cfg")], {
     env: { PUBLIC_URL: `https://localhost:${TLS}`, REQUESTS_MAX: String(REQUESTS_MAX) },
     stdio: ["ignore", "ignore", "inherit"],
   });
   edge = `https://localhost:${TLS}`;
+  metrics = `http://127.0.0.1:${METRICS}/metrics`;
   const running = haproxy;
   await until(
     "HAProxy leads to a gateway",
@@ -82,16 +84,23 @@ async function startGateway(): Promise<Server> {
 }
 
 /** In a swarm names lead to the gateways; here they have a port each. */
-function placed(tls: string, plain: string): string {
+function placed(tls: string, plain: string, metricsPort: string): string {
   const ports = gateways.map((gateway) => (gateway.address() as AddressInfo).port); // They listen on TCP.
   return readFileSync(join(ROOT, "haproxy", "haproxy.cfg"), "utf8")
     .replaceAll("/run/secrets/tls.pem", join(folder, "tls.pem"))
     .replace("/tmp/admin.sock", join(folder, "admin.sock"))
     .replace("bind :8443", `bind 127.0.0.1:${tls}`)
     .replace("bind :8080", `bind 127.0.0.1:${plain}`)
+    .replace(`bind :${scrapedPort()}`, `bind 127.0.0.1:${metricsPort}`)
     .replace(/server-template gateway- 8 gateway:\d+(.*) resolvers docker init-addr none/g, (_, how: string) =>
       ports.map((port) => `server gateway-${port} 127.0.0.1:${port}${how}`).join("\n  "),
     );
+}
+
+/** Where Prometheus looks for HAProxy. */
+function scrapedPort(): string {
+  const prometheus = readFileSync(join(ROOT, "observability/prometheus/prometheus.yml"), "utf8");
+  return /"haproxy:(\d+)"/.exec(prometheus)?.[1] ?? "";
 }
 
 function ask(path: string, init: BunFetchRequestInit = {}): Promise<Response> {
@@ -143,4 +152,10 @@ testHaproxy("one address that floods is refused, and told when to come back", as
     return refused !== undefined;
   });
   expect(refused?.headers.get("retry-after")).toBe("10");
+});
+
+testHaproxy("Prometheus finds what it asks HAProxy for, and nothing else is there", async () => {
+  const text = await (await fetch(metrics)).text();
+  expect(text).toContain('haproxy_backend_active_servers{proxy="gateways"} 2');
+  expect((await fetch(new URL("/", metrics))).status).toBe(404);
 });
