@@ -1,9 +1,12 @@
 import { accountTiming, DEVIATIONS_MAX } from "./account-timing.ts";
-import { median, percentile, table } from "./figures.ts";
+import { bar, median, percentile, sentenceOf, table } from "./figures.ts";
+import { loginsOf, TIMES_SLOWER_MAX } from "./logins.ts";
 import type { Options } from "./place-order.ts";
 import { memoryOf } from "./processes.ts";
+import { DRAWN_PER_SECOND_MAX, reflectionOf } from "./reflection.ts";
 import type { Report } from "./run.ts";
 import { type Stack, startStack } from "./stack.ts";
+import { GROWN_BYTES_MAX, webhooksOf } from "./webhooks.ts";
 
 const TRIES = { quick: 100, full: 2_000 };
 const FLOOD_MS = { quick: 2_000, full: 5_000 };
@@ -12,17 +15,36 @@ const CONNECTIONS = 500;
 const IDLE_MS = 36_000;
 const HEALTH_MS_MAX = 100;
 
-/** Figures of attacks, against a platform of its own; nothing leaves this machine. */
+/** Figures of attacks, against platforms of its own; nothing leaves this machine. */
 export async function abuse({ quick }: Options): Promise<Report> {
   const size = quick ? "quick" : "full";
+  const ms = FLOOD_MS[size];
   const timing = await onStack({ RATE_LIMITS: "off" }, (stack) => accountTiming(stack, TRIES[size]));
   const { flood, idle } = await onStack({ RATE_LIMITS: "on" }, async (stack) => ({
-    flood: await floodOf(stack, FLOOD_MS[size]),
+    flood: await floodOf(stack, ms),
     idle: await idleOf(stack),
   }));
-  const passed =
-    timing.deviations <= DEVIATIONS_MAX && flood.during.p99 <= HEALTH_MS_MAX && idle.every(({ left }) => left === 0);
-  return { text: [timing.text, flood.text, idleText(idle)].join("\n\n"), figures: { timing, flood, idle }, passed };
+  const reflection = await onStack({ RATE_LIMITS: "on", REFLECTION: "on" }, (stack) => reflectionOf(stack, ms));
+  const logins = await onStack({ RATE_LIMITS: "on", TRUSTED_PROXIES: "127.0.0.1" }, (stack) => loginsOf(stack, ms));
+  const webhooks = await webhooksOf();
+  const bars = [
+    bar("time tells nobody who has an account: deviations from chance", timing.deviations, DEVIATIONS_MAX),
+    bar("health beside a flood, p99 ms", flood.during.p99, HEALTH_MS_MAX),
+    ...idle.map(({ name, left }) => bar(`silent connections that ${name} still has at the end`, left, 0)),
+    bar("what reflection tells one network, MB a second", reflection.perSecond / 1e6, DRAWN_PER_SECOND_MAX / 1e6),
+    bar("people whom another network's flood of logins keeps out", logins.beside.refused, 0),
+    bar("how much longer their logins take, times", logins.times, TIMES_SLOWER_MAX),
+    bar("webhooks that reach the service though they are too long", webhooks.heard, 0),
+    bar("memory of the edge that they take, MB", webhooks.grown / 1e6, GROWN_BYTES_MAX / 1e6),
+  ];
+  const parts = { timing, flood, reflection, logins, webhooks };
+  return {
+    text: [...Object.values(parts).map(({ text }) => text), idleText(idle), bars.map(sentenceOf).join("\n")].join(
+      "\n\n",
+    ),
+    figures: { ...parts, idle, bars },
+    passed: bars.every(({ met }) => met),
+  };
 }
 
 async function onStack<T>(env: Record<string, string>, work: (stack: Stack) => Promise<T>): Promise<T> {

@@ -1,6 +1,17 @@
 import { expect, test } from "bun:test";
 import { readArguments } from "./bench.ts";
-import { disagreement, median, medianRun, percentile, type Run, settledRateOf, table, verdictOf } from "./figures.ts";
+import {
+  bar,
+  disagreement,
+  median,
+  medianRun,
+  percentile,
+  type Run,
+  sentenceOf,
+  settledRateOf,
+  table,
+  verdictOf,
+} from "./figures.ts";
 import { costOf } from "./listeners.ts";
 import { cpuOf } from "./processes.ts";
 
@@ -34,6 +45,15 @@ test("the settled rate counts the time that reactions needed", () => {
 test("a gate is met from its own ratio on", () => {
   expect(verdictOf(50, 100, 0.5)).toEqual({ ratio: 0.5, gate: 0.5, met: true });
   expect(verdictOf(49, 100, 0.5).met).toBe(false);
+});
+
+test("a bar is met up to its figure, and not by what was never measured", () => {
+  expect([bar("a", 4, 4), bar("a", 4.01, 4), bar("a", Number.NaN, 4)].map(({ met }) => met)).toEqual([
+    true,
+    false,
+    false,
+  ]);
+  expect(sentenceOf(bar("p99 ms", 100.26, 100))).toBe("MISSED: p99 ms: 100.3, at most 100");
 });
 
 test("what services cost an order is the CPU that comes with them, and its share of the CPU without", () => {

@@ -14,7 +14,7 @@ const SUITES: Record<string, { says: string; run: (options: Options) => Promise<
     run: facts,
   },
   abuse: {
-    says: "what strangers can do: tell accounts apart by time, flood, hold connections; loopback only",
+    says: "what strangers can do: tell accounts apart by time, flood, hold connections, draw the schema, fill memory; loopback only",
     run: abuse,
   },
 };

@@ -65,6 +65,22 @@ export function verdictOf(rate: number, floor: number, gate: number): Verdict {
   return { ratio, gate, met: ratio >= gate };
 }
 
+/** A figure that may not be above another; one that is no number is no good either. */
+export function bar(says: string, found: number, most: number): Bar {
+  return { says, found, most, met: found <= most };
+}
+
+export interface Bar {
+  says: string;
+  found: number;
+  most: number;
+  met: boolean;
+}
+
+export function sentenceOf({ says, found, most, met }: Bar): string {
+  return `${met ? "met" : "MISSED"}: ${says}: ${Number(found.toFixed(1))}, at most ${most}`;
+}
+
 /** Counts that must be one number; the sentence about those that are not, or undefined. */
 export function disagreement(counts: Record<string, number>): string | undefined {
   const values = Object.values(counts);

@@ -9,6 +9,13 @@ const VERSIONS = "packages/service/engine/versions.test.ts";
 
 export const ENGINE: Mutant[] = [
   {
+    name: "reflection: a stream is told the longest file as often as it asks",
+    file: "packages/service/wire/reflection.ts",
+    find: "        left -= fileBytes(messageResponse);\n",
+    replace: "",
+    tests: ["packages/service/wire/reflection.test.ts"],
+  },
+  {
     name: "versions: a process claims jobs it does not know",
     file: "packages/database/jobs.ts",
     find: "? sql`type = any(case kind when 'job' then ${jobs}::text[] else ${facts}::text[] end)`",

@@ -67,11 +67,19 @@ test("a stream is told the schema once, however often it asks, and not for ever"
   const symbol = { case: "fileContainingSymbol", value: "bodega.kitchen.v1.KitchenService" } as const;
   const sizeOf = (answers: Awaited<ReturnType<typeof ask>>) =>
     answers.map((answer) => (answer.case === "fileDescriptorResponse" ? answer.value.fileDescriptorProto.length : 0));
-  const [first = 0, ...more] = sizeOf(await ask(...Array.from({ length: 100 }, () => symbol)));
+  const [first = 0, ...more] = sizeOf(await ask(symbol, symbol, symbol));
   expect(first).toBeGreaterThan(5);
-  expect(more).toEqual(more.map(() => 1));
-  const tooMany = ask(...Array.from({ length: 101 }, () => symbol)).catch(ConnectError.from);
-  expect(await tooMany).toMatchObject({ code: Code.ResourceExhausted });
+  expect(more).toEqual([1, 1]);
+  const refused = { code: Code.ResourceExhausted };
+  const times = (count: number, asked: ServerReflectionRequest["messageRequest"]) =>
+    ask(...Array.from({ length: count }, () => asked)).catch(ConnectError.from);
+  expect(await times(100, symbol)).toMatchObject({
+    ...refused,
+    rawMessage: expect.stringContaining("the schema 2 times"),
+  });
+  const missing = { case: "fileContainingSymbol", value: "no.Such" } as const;
+  expect(await times(100, missing)).toHaveLength(100);
+  expect(await times(101, missing)).toMatchObject({ ...refused, rawMessage: expect.stringContaining("100 requests") });
 });
 
 test("what is not there is not found", async () => {

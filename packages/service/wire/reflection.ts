@@ -30,15 +30,21 @@ export function routeReflection(router: ConnectRouter, services: DescService[]):
   const roots = [...all.map(({ file }) => file), file_google_rpc_error_details];
   const known = [...new Map(roots.flatMap((file) => closure(file)).map((file) => [file.name, file])).values()];
   const registry = createRegistry(...known);
+  const schemaBytes = known.reduce((sum, file) => sum + encoded(file).byteLength, 0);
   const implementation: Partial<ServiceImpl<typeof ServerReflection>> = {
     async *serverReflectionInfo(requests) {
       const told = new Set<string>();
+      let left = schemaBytes * TIMES_TOLD_MAX;
       for await (const request of bounded(requests)) {
-        yield {
-          validHost: request.host,
-          originalRequest: request,
-          messageResponse: answer(request.messageRequest, { registry, known, services: all, told }),
-        };
+        const messageResponse = answer(request.messageRequest, { registry, known, services: all, told });
+        left -= fileBytes(messageResponse);
+        if (left < 0)
+          throw refused(
+            Code.ResourceExhausted,
+            "RESOURCE_EXHAUSTED",
+            `a stream of reflection is told the schema ${TIMES_TOLD_MAX} times`,
+          );
+        yield { validHost: request.host, originalRequest: request, messageResponse };
       }
     },
   };
@@ -47,6 +53,8 @@ export function routeReflection(router: ConnectRouter, services: DescService[]):
 }
 
 const REQUESTS_MAX = 100;
+/** Asked for by another of its names, a file is told again; a tool that asks for each once comes out far below. */
+const TIMES_TOLD_MAX = 2;
 /** Longer than a tool needs to read a schema. */
 const LIFE_MS = 60_000;
 
@@ -120,6 +128,11 @@ function files(told: Set<string>, file: DescFile | undefined, missing: string): 
   const news = closure(file).filter((each) => each === file || !told.has(each.name));
   for (const { name } of news) told.add(name);
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto: news.map(encoded) } };
+}
+
+function fileBytes(answer: Answer): number {
+  if (answer.case !== "fileDescriptorResponse") return 0;
+  return (answer.value.fileDescriptorProto ?? []).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 const encodings = new WeakMap<DescFile, Uint8Array>();
