@@ -9,7 +9,7 @@ import { leaderLast, membersIn, stepDown } from "./stack/members.ts";
 import { type Environment, readStackFile } from "./stack/stack-file.ts";
 
 const USAGE = `bun run stack up [overlays …]          images, secrets, deploy, and wait until all is ready
-bun run stack upgrade [overlays …]     the same for a stack that runs: members of clusters one at a time, then the rest
+bun run stack upgrade [overlays …]     the same for a stack that runs: members of clusters one at a time, then tables, mail, and the rest
 bun run stack down [--volumes]         remove it; --volumes also removes what it has kept
 bun run stack status                   what is ready, once
 bun run stack logs <service>           what it said last
@@ -82,7 +82,7 @@ async function deploy(engine: Engine, overlays: string[]): Promise<void> {
   const resolve = nodes.length === 1 ? ["--resolve-image", "never"] : [];
   const docker = (...args: string[]) => must(["docker", "stack", "deploy", ...resolve, ...args, STACK], { env });
   await rollMembers(engine, overlays, env, docker);
-  await migrateFirst(engine, overlays, docker);
+  await firstOnes(engine, overlays, docker);
   const since = await clockOf(engine);
   await docker("--prune", ...file.files());
   await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, tell });
@@ -108,16 +108,22 @@ async function rollMembers(engine: Engine, overlays: string[], env: Environment,
   }
 }
 
-/** Of a stack that runs, tables are brought up to date before the first new process comes beside the old ones. */
-async function migrateFirst(engine: Engine, overlays: string[], docker: Deploy): Promise<void> {
+/** Of a stack that runs. The rest of the deployment finds them as they are to be. */
+async function firstOnes(engine: Engine, overlays: string[], docker: Deploy): Promise<void> {
   const running = await engine.get<Service[]>("/services", of(STACK));
-  if (!running.some(({ Spec }) => Spec.Name === `${STACK}_${MIGRATES}`)) return;
-  const since = await clockOf(engine);
-  await docker(...readStackFile(overlays).files([MIGRATES]));
-  await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service: MIGRATES, tell: () => {} });
+  const file = readStackFile(overlays);
+  for (const service of FIRST.filter((name) => running.some(({ Spec }) => Spec.Name === `${STACK}_${name}`))) {
+    const since = await clockOf(engine);
+    await docker(...file.files([service]));
+    await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service, tell: () => {} });
+  }
 }
 
-const MIGRATES = "provision";
+/**
+ * Tables are brought up to date before the first new process comes beside the old ones; and mail, which is told by everybody and tells nobody, is new before
+ * anybody tells it something new.
+ */
+const FIRST = ["provision", "mail"];
 const PRINT = "bodega.print";
 
 /** Notes at each member what it was told, so that the next deployment knows whom to leave alone. A label of a service restarts nothing. */

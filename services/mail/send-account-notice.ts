@@ -1,6 +1,6 @@
 import { AccountNotice, type SendAccountNotice } from "../../packages/api/gen/bodega/mail/v1/events_pb.ts";
 import type { App } from "../../packages/service/app.ts";
-import { invalidField } from "../../packages/service/errors.ts";
+import { invalidField, notFound } from "../../packages/service/errors.ts";
 import type { Message } from "../../packages/service/service.ts";
 import { compose } from "./mail.ts";
 import { accountNotice } from "./templates.tsx";
@@ -50,8 +50,10 @@ export const NOTICES: Partial<Record<AccountNotice, Words>> = {
 };
 
 export async function sendAccountNotice(app: App, { body, tx }: Message<SendAccountNotice>): Promise<void> {
+  if (body.notice === AccountNotice.UNSPECIFIED) throw invalidField("notice", "is missing");
   const said = NOTICES[body.notice];
-  if (!said) throw invalidField("notice", `is none that is known: ${body.notice}`);
+  // Of a newer auth, most likely: the newer mail that comes with it finds it waiting.
+  if (!said) throw notFound("account notice", String(body.notice));
   const about = { template: "account_notice", subjectId: body.noticeId, step: 0, orderId: null } as const;
   const letter = accountNotice(body.displayName, said, body.network, body.at);
   await compose(app, tx, [{ tx, ...about, recipient: body.email, letter }]);
