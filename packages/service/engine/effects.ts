@@ -109,7 +109,8 @@ async function performOne(app: App, place: Place, work: DoesOutside, hold: HeldL
       if (!(await settle({ row, message: decoded, result, context }))) return tellStale(app, row);
       app.log.info("effect.done", { type: row.type, key: row.key, attempts: row.attempts });
       app.metrics.messages.inc({ service: app.service, type: row.type, outcome: "done" });
-      measureDelay(app, { ...handled, message: decoded, since: row.due_at });
+      // It is due when it is asked for; what the row says now is when its lease ends.
+      measureDelay(app, { ...handled, message: decoded, since: row.time });
     });
     handled.opened?.end();
   } catch (error) {

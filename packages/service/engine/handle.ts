@@ -1,7 +1,7 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Envelope } from "../../api/envelope.ts";
-import type { Kind } from "../../database/jobs.ts";
+import type { JobRow, Kind } from "../../database/jobs.ts";
 import { type Context, withContext } from "../../telemetry/context.ts";
 import type { App, Tx } from "../app.ts";
 import type { Policy } from "../retry-policies.ts";
@@ -52,13 +52,13 @@ export async function handle(
   tx: Tx,
   handler: MessageHandler,
   kind: Kind,
-  envelopes: Envelope[],
+  envelopes: (Envelope & Partial<Pick<JobRow, "due_at">>)[],
 ): Promise<void> {
   const decoded = envelopes.map((envelope) => ({ envelope, message: decodeMessage(handler.schema, envelope) }));
   const taken = decoded.map(({ envelope, message }) => ({
     message,
     ...handling(app.service, message, envelope),
-    since: "dueAt" in envelope && envelope.dueAt instanceof Date ? envelope.dueAt : envelope.time,
+    since: (kind === "job" ? envelope.due_at : undefined) ?? envelope.time,
   }));
   const messages = taken.map(({ message, context }) => within(tx, message, context));
   const [first] = messages;
