@@ -10,9 +10,11 @@ import { createLog } from "../packages/telemetry/log.ts";
 import { createMetrics } from "../packages/telemetry/metrics.ts";
 import { systemClock } from "../packages/time/clock.ts";
 import { systemRandom } from "../packages/time/random.ts";
+import { postgresIn } from "../scripts/copy/postgres.ts";
 import { type PlatformOptions, startPlatform } from "../services/platform.ts";
 import { median, percentile, table } from "./figures.ts";
 import type { Options } from "./place-order.ts";
+import { cpuOf, cpuOfFamily } from "./processes.ts";
 import type { Report } from "./run.ts";
 import { startBenchServers } from "./servers.ts";
 
@@ -27,11 +29,28 @@ interface Round {
   handled: number;
   p50Ms: number;
   p99Ms: number;
+  /** Until the last was handled: of the process that tells, carries and hears, and of PostgreSQL. */
+  cpuMicros: { process: number; postgres: number };
 }
 
+/** How facts get from one service to the other. */
+interface Way {
+  relay: "poll" | "wal";
+  /** Another copy of the teller commits them than the one that carries them. */
+  byAnother?: true;
+  events?: () => NonNullable<PlatformOptions["events"]>;
+}
+
+const WAYS: Record<string, Way> = {
+  poll: { relay: "poll" },
+  wal: { relay: "wal" },
+  "poll, committed elsewhere": { relay: "poll", byAnother: true },
+  "wal, committed elsewhere": { relay: "wal", byAnother: true },
+};
+
 /**
- * From the moment a fact is committed until another service has handled it, a thousand a second: through the embedded log, and with --servers in the same
- * run through Kafka. Two services of one process, databases of their own, fsync on.
+ * From the moment a fact is committed until another service has handled it, a thousand a second: by either relay, committed where the relay works and in another
+ * copy, through the embedded log; and with --servers in the same run through Kafka. Two services, databases of their own, fsync on.
  */
 export async function facts({ quick, servers }: Options): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), "bodega-bench-"));
@@ -40,16 +59,23 @@ export async function facts({ quick, servers }: Options): Promise<Report> {
     const postgres = await startEmbeddedPostgres({ dataDir: folder, log: () => {} });
     closers.push(postgres.close);
     const log = createLog(() => {});
-    const carriers: Record<string, () => Pick<PlatformOptions, "events">> = { embedded: () => ({}) };
+    const ways = { ...WAYS };
     if (servers) {
       const { env, close } = await startBenchServers(["kafka"]);
       closers.push(close);
       const brokers = (env["KAFKA_BROKERS"] ?? "").split(",");
-      carriers["kafka"] = () => ({ events: createKafkaEvents({ brokers, log, nowMs: () => performance.now() }) });
+      ways["poll, through Kafka"] = {
+        relay: "poll",
+        events: () => createKafkaEvents({ brokers, log, nowMs: () => performance.now() }),
+      };
     }
     const rounds: Record<string, Round[]> = {};
-    for (const [name, open] of Object.entries(carriers))
-      rounds[name] = await measure({ ...open(), databaseUrl: postgres.url, databasePrefix: name }, quick);
+    for (const [index, [name, way]] of Object.entries(ways).entries())
+      rounds[name] = await measure(
+        way,
+        { url: postgres.url, pid: postgresIn(folder).pid, databasePrefix: `bench${index}` },
+        quick,
+      );
     return report(rounds);
   } finally {
     for (const close of closers.toReversed()) await close();
@@ -57,7 +83,8 @@ export async function facts({ quick, servers }: Options): Promise<Report> {
 }
 
 async function measure(
-  options: Pick<PlatformOptions, "events" | "databaseUrl" | "databasePrefix">,
+  way: Way,
+  { url, pid, databasePrefix }: { url: string; pid: number; databasePrefix: string },
   quick: boolean,
 ): Promise<Round[]> {
   const handledAt = new Map<string, number>();
@@ -66,26 +93,31 @@ async function measure(
     for (const { body } of messages) handledAt.set(body.userId, now);
   };
   const named = (name: string) => ({ name, config: {}, answers: [], hears: [], does: [] });
+  const tells = service(named("teller"));
+  const hears = service({ ...named("hearer"), hears: [onMany(UserVerified, hear)] });
   const clock = systemClock();
   const random = systemRandom(clock);
-  const platform = await startPlatform({
-    ...options,
-    services: [service(named("teller")), service({ ...named("hearer"), hears: [onMany(UserVerified, hear)] })],
-    secret: "bench",
-    relay: "poll",
-    clock,
-    securityClock: clock,
-    random,
-    log: createLog(() => {}),
-    metrics: createMetrics(),
-  });
-  const teller = platform.services.find(({ name }) => name === "teller")?.app;
+  const start = (services: PlatformOptions["services"]) =>
+    startPlatform({
+      ...{ services, relay: way.relay, clock, random, databasePrefix, secret: "bench" },
+      ...(way.events && { events: way.events() }),
+      databaseUrl: url,
+      securityClock: clock,
+      log: createLog(() => {}),
+      metrics: createMetrics(),
+    });
+  // The first leads: its relay carries what either commits.
+  const platforms = [await start([tells, hears])];
+  if (way.byAnother) platforms.push(await start([tells]));
+  const teller = platforms.at(-1)?.services.find(({ name }) => name === "teller")?.app;
   if (!teller) throw new Error("expected the teller to run");
+  const cpu = () => ({ process: cpuOf(process.pid), postgres: cpuOfFamily(pid) });
 
   async function round(ms: number): Promise<Round> {
     handledAt.clear();
     const committedAt = new Map<string, number>();
     const telling: Promise<void>[] = [];
+    const before = cpu();
     const started = performance.now();
     for (let told = 0; performance.now() - started < ms; ) {
       for (; told < ((performance.now() - started) * FACTS_PER_SECOND) / 1_000; told++) {
@@ -98,11 +130,13 @@ async function measure(
     await Promise.all(telling);
     const patience = AbortSignal.timeout(HANDLED_MS_MAX);
     while (handledAt.size < committedAt.size && !patience.aborted) await Bun.sleep(5);
+    const after = cpu();
+    const cpuMicros = { process: after.process - before.process, postgres: after.postgres - before.postgres };
     // A fact may be heard before its teller's own promise resolves.
     const took = Array.from(committedAt, ([userId, at]) => Math.max(0, (handledAt.get(userId) ?? Infinity) - at));
     const sorted = Float64Array.from(took).sort();
     const [p50Ms, p99Ms] = [percentile(sorted, 50), percentile(sorted, 99)];
-    return { facts: committedAt.size, handled: handledAt.size, p50Ms, p99Ms };
+    return { facts: committedAt.size, handled: handledAt.size, p50Ms, p99Ms, cpuMicros };
   }
 
   try {
@@ -111,7 +145,7 @@ async function measure(
     for (let count = 0; count < ROUNDS; count++) rounds.push(await round(quick ? ROUND_MS.quick : ROUND_MS.full));
     return rounds;
   } finally {
-    await platform.close();
+    for (const platform of platforms.toReversed()) await platform.close();
   }
 }
 
@@ -123,9 +157,20 @@ function report(rounds: Record<string, Round[]>): Report {
     String(sum(of, "handled")),
     median(of.map(({ p50Ms }) => p50Ms)).toFixed(1),
     median(of.map(({ p99Ms }) => p99Ms)).toFixed(1),
+    ...(["process", "postgres"] as const).map((whose) =>
+      median(of.map(({ cpuMicros, facts }) => cpuMicros[whose] / facts)).toFixed(0),
+    ),
   ]);
   const passed = Object.values(rounds).every((of) => sum(of, "facts") > 0 && sum(of, "facts") === sum(of, "handled"));
-  const head = [`facts, ${FACTS_PER_SECOND}/s`, "committed", "handled", "p50 ms", "p99 ms"];
+  const head = [
+    `facts, ${FACTS_PER_SECOND}/s`,
+    "committed",
+    "handled",
+    "p50 ms",
+    "p99 ms",
+    "process us",
+    "PostgreSQL us",
+  ];
   const said = passed ? "Proved: every fact that was committed was handled." : "VOID: not every fact was handled.";
   return { text: `${table(head, rows)}\n\n${said}`, figures: { rounds }, passed };
 }

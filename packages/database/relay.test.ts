@@ -100,6 +100,26 @@ for (const [mode, start] of Object.entries(MODES)) {
       await database.close();
     });
 
+    test("transactions that end while others are being published go out together, in order", async () => {
+      const { database, relayUrl: url } = await testDatabase();
+      const got: OutboxRow[][] = [];
+      const hold = Promise.withResolvers<void>();
+      const relay = start(database, url, async (rows) => {
+        got.push(rows);
+        await hold.promise;
+      });
+      if (mode === "wal") await eventually(() => isRead(database));
+      await put(database, "a", 0, 0);
+      await eventually(() => got.length === 1);
+      for (let index = 1; index <= 40; index++) await put(database, "a", index, index);
+      hold.resolve();
+      await eventually(async () => (await outboxBacklog(database.sql)).depth === 0n);
+      expect(distinct(got.flat()).map((row) => row.body[0])).toEqual(Array.from({ length: 41 }, (_, index) => index));
+      expect(got.length).toBeLessThan(20);
+      await relay.close();
+      await database.close();
+    });
+
     test("of two relays of one database one works, and the other takes over when it stops", async () => {
       const { database, relayUrl: url } = await testDatabase();
       const got: string[][] = [[], []];
@@ -158,6 +178,13 @@ async function put(database: Database, key: string, from: number, to: number) {
 async function insert(sql: Database["sql"], key: string, index: number) {
   await sql`insert into outbox (id, aggregatetype, aggregateid, type, payload, time, traceparent, correlation_id)
     values (gen_random_uuid(), 'order', ${key}, 'order.created', ${Buffer.from([index])}, '2026-01-05T08:00:00.123Z', '00-a-b-01', ${`r${index}`})`;
+}
+
+/** Whether the slot is there, and somebody reads it. */
+async function isRead({ sql }: Database): Promise<boolean> {
+  const rows = await sql`
+    select from pg_replication_slots where database = current_database() and active and confirmed_flush_lsn is not null`;
+  return rows.length > 0;
 }
 
 function distinct(rows: OutboxRow[]): OutboxRow[] {

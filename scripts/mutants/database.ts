@@ -74,6 +74,13 @@ export const DATABASE: Mutant[] = [
     tests: ["packages/database/leader.test.ts::a leader whose session is lost"],
   },
   {
+    name: "relay: reads the log a transaction at a time",
+    file: "packages/database/wal.ts",
+    find: "const BATCH_ROWS_MAX = 500",
+    replace: "const BATCH_ROWS_MAX = 0",
+    tests: ["packages/database/relay.test.ts::transactions that end while others are being published"],
+  },
+  {
     name: "leader: waits for a synchronous standby to hold on",
     file: "packages/database/database.ts",
     find: 'synchronous_commit: "off"',
