@@ -9,7 +9,7 @@ import type { Service } from "../packages/service/service.ts";
 import { readInnerTls, readTls } from "../packages/service/tls.ts";
 import { type Environment, readSecret, withoutCredentials } from "../packages/service/variables.ts";
 import { readExporting } from "../packages/telemetry/otel-config.ts";
-import type { Anchor } from "../packages/time/clock.ts";
+import { type Anchor, systemClock } from "../packages/time/clock.ts";
 import { BROKER, loadServices, SERVICE_NAMES } from "./all.ts";
 import { readConfig as gatewayConfig } from "./gateway/config.ts";
 import { GATEWAY, keyVariable, readPublicKeys } from "./keys.ts";
@@ -41,7 +41,7 @@ export async function readSettings(args: string[], given: Environment) {
       rabbitmq: readRabbitmqUrl(env),
       redis: env["REDIS_URL"] ? readRedisUrl(env["REDIS_URL"]) : undefined,
       tls: readTls(env),
-      innerTls: readInnerTls(env),
+      innerTls: readInnerTls(env, systemClock().now()),
       exporting: readExporting(env),
       timeScale,
       relay,

@@ -9,12 +9,15 @@ export interface InnerTls {
   key: string;
 }
 
-/** Undefined where they talk in the clear. */
-export function readInnerTls(env: Environment): InnerTls | undefined {
+/** Undefined where they talk in the clear. A certificate that is over opens nothing, and whoever is called by it could only be told that it is silent. */
+export function readInnerTls(env: Environment, now: Date): InnerTls | undefined {
   if (!readSwitch(env, "INNER_TLS", false)) return undefined;
   const [ca, cert, key] = [env["TLS_CA"], env["TLS_CERT"], env["TLS_KEY"]];
   if (!ca || !cert || !key)
     throw new Error("INNER_TLS=on needs TLS_CA, TLS_CERT and TLS_KEY: both sides of a call show a certificate");
+  const { validToDate: ends } = asPem("TLS_CERT", "a certificate", () => new X509Certificate(cert));
+  if (ends < now)
+    throw new Error(`TLS_CERT is over since ${ends.toISOString()}: with INNER_TLS=on nobody takes it any more`);
   return { ca, cert, key };
 }
 

@@ -2,6 +2,8 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { InnerTls } from "../../packages/service/tls.ts";
+import { over } from "../../packages/service/wire/remote.ts";
 import { freePorts } from "../../scripts/copy/ports.ts";
 import { BROKER, SERVICE_NAMES } from "../../services/all.ts";
 import { keysFrom, keyVariable, publicKeys } from "../../services/keys.ts";
@@ -17,6 +19,8 @@ export interface Processes {
   /** The edge. */
   url: string;
   mailUrl: string;
+  /** The operator's page of a process, /health, as it is now. */
+  health(name: string): Promise<string>;
   /** Of the catcher, in the process of mail. */
   smtpPort: number;
   /** Names of processes, the edge left out: "order", or with replicas "order-1" and "order-2". */
@@ -50,6 +54,8 @@ export interface ProcessesOptions {
   replicas?: number;
   /** The code of the second replicas: another version of it. */
   second?: string;
+  /** Where they talk over TLS, without replicas: what a process is given when it starts, and what whoever asks it shows. */
+  tls?: { of(name: string): Record<string, string>; shown: InnerTls };
 }
 
 const CLUSTER_SECRET = "what only the command that makes the databases knows";
@@ -69,7 +75,7 @@ async function provision(env: Record<string, string>) {
 /** `env` says what they stand on: at least DATABASE_URL, and TIME_SCALE_SINCE. Nothing is started yet. */
 export async function createProcesses(
   env: Record<string, string>,
-  { replicas = 1, second = ROOT }: ProcessesOptions = {},
+  { replicas = 1, second = ROOT, tls }: ProcessesOptions = {},
 ): Promise<Processes> {
   const folder = mkdtempSync(join(tmpdir(), "bodega-apart-"));
   const replicasOf = (service: string) =>
@@ -79,7 +85,9 @@ export async function createProcesses(
   const ports = new Map(await Promise.all(names.map(async (name) => [name, await freePorts()] as const)));
   const portsOf = (name: string) => ports.get(name) ?? {};
   const fronts = replicas === 1 ? {} : await openFronts(all, (service) => replicasOf(service).map(portsOf));
-  const urlOf = (name: string) => `http://127.0.0.1:${fronts[name]?.port ?? portsOf(name)["PORT"]}`;
+  /** The edge is asked by browsers, in the clear here; certificates are for names. */
+  const at = (name: string) => (tls && serviceOf(name) !== "gateway" ? "https://localhost" : "http://127.0.0.1");
+  const urlOf = (name: string) => `${at(name)}:${fronts[name]?.port ?? portsOf(name)["PORT"]}`;
   const [mail = ""] = replicasOf("mail");
   const shared: Record<string, string> = {
     PUBLIC_KEYS: JSON.stringify(await publicKeys(CLUSTER_SECRET)),
@@ -115,6 +123,7 @@ export async function createProcesses(
           ...shared,
           ...keysOf(name),
           ...portsOf(name),
+          ...(tls && { INNER_TLS: "on", ...tls.of(name) }),
         },
         stdin: "ignore",
         stdout: output,
@@ -142,9 +151,9 @@ export async function createProcesses(
   }
 
   async function open(name: string, path = serviceOf(name) === "gateway" ? "healthz" : "readyz") {
-    const page = `http://127.0.0.1:${portsOf(name)["PORT"]}/${path}`;
+    const page = `${at(name)}:${portsOf(name)["PORT"]}/${path}`;
     for (const patience = AbortSignal.timeout(OPEN_MS_MAX); ; await Bun.sleep(50)) {
-      if ((await statusOf(page)) === 200) return;
+      if ((await statusOf(page, tls?.shown)) === 200) return;
       const code = running.get(name)?.exitCode;
       if (typeof code === "number") throw new Error(`${name} ended with ${code}:\n${tail(logOf(name))}`);
       if (patience.aborted) throw new Error(`${name} was not open after ${OPEN_MS_MAX} ms:\n${tail(logOf(name))}`);
@@ -169,6 +178,7 @@ export async function createProcesses(
       for (const name of names) start(name);
       await Promise.all(names.map((name) => open(name, "readyz")));
     },
+    health: async (name) => (await fetch(`http://127.0.0.1:${portsOf(name)["OPS_PORT"]}/health`)).text(),
     log: (name) => readFileSync(logOf(name), "utf8"),
     async close() {
       await Promise.all([...running.keys()].map((name) => end(name, "SIGKILL")));
@@ -196,9 +206,9 @@ async function openFronts(
 }
 
 /** Undefined when nobody answers. */
-async function statusOf(url: string): Promise<number | undefined> {
+async function statusOf(url: string, tls: InnerTls | undefined): Promise<number | undefined> {
   try {
-    return (await fetch(url, { signal: AbortSignal.timeout(2_000) })).status;
+    return (await fetch(url, { signal: AbortSignal.timeout(2_000), ...over(tls) })).status;
   } catch (error) {
     if (error instanceof DOMException || (error instanceof Error && "code" in error)) return undefined;
     throw error;

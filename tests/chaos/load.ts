@@ -142,7 +142,7 @@ async function place(client: Client, { customer, requestId, lines, path }: Wish)
 }
 
 /** Waits for the reservation and opens the pay page; undefined when the order cannot be paid any more. */
-async function checkout(client: Client, { token }: Customer, orderId: string): Promise<string | undefined> {
+export async function checkout(client: Client, { token }: Customer, orderId: string): Promise<string | undefined> {
   for (;;) {
     const call = { method: "POST", path: "/v1/payments", token, body: { orderId } } as const;
     const answer = await client.ask(StartPaymentResponseSchema, call);

@@ -40,8 +40,9 @@ export function createAuthority(): Authority {
         `subjectAltName=${names.join()}`,
       ]);
       const from = ["-CA", self.certPath, "-CAkey", self.keyPath, "-copy_extensions", "copy", "-days", "-1"];
-      openssl("x509", "-req", "-in", asked.certPath, "-out", `${asked.certPath}.former`, ...from);
-      return { ...asked, cert: readFileSync(`${asked.certPath}.former`, "utf8") };
+      const certPath = `${asked.certPath}.former`;
+      openssl("x509", "-req", "-in", asked.certPath, "-out", certPath, ...from);
+      return { ...asked, certPath, cert: readFileSync(certPath, "utf8") };
     },
     close: () => rmSync(folder, { recursive: true }),
   };

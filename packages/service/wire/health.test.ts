@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { createLog, type Line } from "../../telemetry/log.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
-import { createOpsPages, type EdgeService } from "./health.ts";
+import { systemClock } from "../../time/clock.ts";
+import { createOpsPages, createReadyAnswer, type EdgeService } from "./health.ts";
 
 const BACKLOG = {
   outbox: 2n,
@@ -76,4 +77,16 @@ test("a database that no longer answers is told as away, and of what waited ther
   expect(await shown()).toContain('bodega_database_answers{service="order"} 1');
   away = true;
   expect(await shown()).toEqual(['bodega_database_answers{service="order"} 0']);
+});
+
+test("why it does not answer is told to operators, and not to who asks the edge", async () => {
+  const gone = () => Promise.reject(new Error("gone, at 10.1.2.3"));
+  const { services } = JSON.parse(await (await opsOver({ order: gone }, gone).get("/health")).text());
+  expect(services.order).toMatchObject({ database: "unreachable", because: "Error: gone, at 10.1.2.3" });
+  const edge = createReadyAnswer([{ name: "order", rpcs: [], ready: gone }], () => false, systemClock());
+  const ready = await edge();
+  expect([ready.status, await ready.json()]).toEqual([
+    503,
+    { status: "not ready", services: { order: "unreachable" } },
+  ]);
 });

@@ -29,16 +29,27 @@ const BACKLOG_MS_MAX = 1_000;
 const WARNING_MS = 1_000;
 const ALARM_MS = 10_000;
 
+interface Readiness {
+  state: "ok" | "unreachable";
+  /** For operators alone: it names hosts. */
+  because?: string;
+}
+
 /** Whether each service's database answers. */
-async function readiness(services: EdgeService[]): Promise<Record<string, "ok" | "unreachable">> {
-  const states = services.map(async ({ name, ready }) => {
-    const state = await within(READY_MS_MAX, "no answer", ready).then(
-      () => "ok" as const,
-      () => "unreachable" as const,
-    );
-    return [name, state] as const;
+async function readiness(services: EdgeService[]): Promise<Record<string, Readiness>> {
+  const states = services.map(async ({ name, ready }): Promise<[string, Readiness]> => {
+    try {
+      await within(READY_MS_MAX, "no answer", ready);
+      return [name, { state: "ok" }];
+    } catch (error) {
+      return [name, { state: "unreachable", because: String(error) }];
+    }
   });
   return Object.fromEntries(await Promise.all(states));
+}
+
+function allOk(states: Record<string, Readiness>): boolean {
+  return Object.values(states).every(({ state }) => state === "ok");
 }
 
 /** How long an answer is kept. Probes ask less often than that, so that none of them is given an answer from before an outage. */
@@ -63,8 +74,9 @@ export function createReadyAnswer(
     const states = await ask();
     // By this machine's clock alone a good token may look old, and an old one good.
     const timeless = time !== undefined && time.skewMs() === undefined;
-    const ready = !closing() && !timeless && Object.values(states).every((state) => state === "ok");
-    const body = JSON.stringify({ status: ready ? "ready" : "not ready", services: states });
+    const ready = !closing() && !timeless && allOk(states);
+    const told = Object.fromEntries(Object.entries(states).map(([name, { state }]) => [name, state]));
+    const body = JSON.stringify({ status: ready ? "ready" : "not ready", services: told });
     return new Response(body, { status: ready ? 200 : 503, headers: { "content-type": "application/json" } });
   };
 }
@@ -149,10 +161,10 @@ async function health(services: EdgeService[], skewMs: number | undefined, parts
   const reading = readiness(services);
   const entries = services.map(async ({ name, backlog }) => {
     const counted = backlog && inTime(backlog).catch((error: unknown) => ({ unanswered: String(error) }));
-    return [name, { database: (await reading)[name], ...(counted && { backlog: await counted }) }];
+    const { state: database, because } = (await reading)[name] ?? {};
+    return [name, { database, ...(because && { because }), ...(counted && { backlog: await counted }) }];
   });
-  const databases = await reading;
-  const ready = Object.values(databases).every((state) => state === "ok");
+  const ready = allOk(await reading);
   const body = {
     status: ready ? "ready" : "not ready",
     version: VERSION,
