@@ -65,11 +65,13 @@ async function holdOldest(sql: Sql, table: "jobs" | "parked", keys: string[]): P
   return rows.map(({ key }) => key);
 }
 
+/** In columns, not as JSON: this is done for every message, and reading JSON was a third of what it cost. */
 function insertFresh(sql: Sql, messages: Incoming[], now: Date) {
-  const rows = messages.map(({ id, key }) => ({ bucket: bucketOf(key), message_id: id, seen_at: now }));
+  const buckets = messages.map(({ key }) => bucketOf(key));
+  const ids = messages.map(({ id }) => id);
   return sql`
     insert into inbox (bucket, message_id, seen_at)
-    select bucket, message_id, seen_at from json_populate_recordset(null::inbox, ${JSON.stringify(rows)}::text::json)
+    select bucket, message_id, ${now} from unnest(${buckets}::smallint[], ${ids}::uuid[]) as came (bucket, message_id)
     on conflict do nothing returning message_id`;
 }
 
