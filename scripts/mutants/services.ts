@@ -6,6 +6,13 @@ const RACES = "tests/stories/points-races.test.ts";
 
 export const SERVICES: Mutant[] = [
   {
+    name: "auth: an address that a thief asked for comes after the owner has changed the password",
+    file: "services/auth/store.ts",
+    find: " and password_hash = ${asked.password_hash} and blocked_at is null",
+    replace: " and password_hash is not null",
+    tests: ["services/auth/accounts.test.ts::thief"],
+  },
+  {
     name: "order: a paid order without kitchen has no timer any more",
     file: "services/order/check-deadlines.ts",
     find: "    else arm(tx, order, EXPIRY_STEP);\n",

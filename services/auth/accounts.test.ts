@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { TOTP } from "otpauth";
 import { AuthService, Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { AccountNotice } from "../../packages/api/gen/bodega/mail/v1/events_pb.ts";
 import { type AuthSystem, bearing, otherThan, PASSWORD, refusal, startAuth } from "../../tests/kit/services/auth.ts";
@@ -94,6 +95,43 @@ describe("an address", () => {
     const code = await auth.codeFor(newEmail);
     expect(await refused(auth.anyone.verifyEmail({ email: newEmail, code }))).toBe("CODE_INVALID");
     await auth.login(email);
+  });
+
+  test("that a thief with the password asked for is not had once its owner has done something about it", async () => {
+    type Owner = Awaited<ReturnType<typeof auth.session>>;
+    const defences: Record<string, (owner: Owner) => Promise<unknown>> = {
+      nothing: async () => {},
+      "another password": ({ accessToken }) =>
+        auth.anyone.changePassword({ oldPassword: PASSWORD, newPassword: NEW }, bearing(accessToken)),
+      "a new one by mail": async ({ email }) => {
+        const { ticket } = await auth.anyone.requestPasswordReset({ email });
+        const code = await auth.codeFor(email);
+        await auth.anyone.resetPassword({ email, ticket, code, newPassword: NEW });
+      },
+      "a second factor": async ({ accessToken }) => {
+        await auth.advance(1_000);
+        const { secret } = await auth.anyone.enrolTotp({ password: PASSWORD }, bearing(accessToken));
+        const timestamp = auth.clock.now().getTime();
+        await auth.anyone.confirmTotp({ code: new TOTP({ secret }).generate({ timestamp }) }, bearing(accessToken));
+      },
+      "an admin's block": ({ userId }) => auth.as("admin", AuthService).blockUser({ userId, reason: "stolen" }),
+    };
+    const stolen: string[] = [];
+    for (const [defence, act] of Object.entries(defences)) {
+      const owner = await auth.session();
+      const thief = await auth.login(owner.email);
+      const newEmail = auth.newEmail();
+      const asked = await auth.anyone.changeEmail({ newEmail, password: PASSWORD }, bearing(thief.accessToken));
+      const guess = { email: newEmail, ticket: asked.ticket, code: await auth.codeFor(newEmail) };
+      await act(owner);
+      const outcome = await auth.anyone.verifyEmail(guess).then(
+        () => "moved",
+        async () => refused(auth.anyone.verifyEmail(guess)),
+      );
+      if (outcome === "moved") stolen.push(defence);
+      else expect(outcome).toBe("CODE_INVALID");
+    }
+    expect(stolen).toEqual(["nothing"]);
   });
 
   test("that an account has left resets nothing any more", async () => {

@@ -20,7 +20,7 @@ export async function changeEmail(
 ) {
   const email = normaliseEmail(req.newEmail);
   checkEmail("new_email", email);
-  const { user_id, email: before } = await ownAccount(app, caller, req.password, signal);
+  const { user_id, email: before, password_hash: passwordHash } = await ownAccount(app, caller, req.password, signal);
   if (email === before) throw invalidField("new_email", "is the address that the account has already");
   return app.transact(async (tx) => {
     const owner = await store.findVerified(tx.sql, email);
@@ -29,6 +29,7 @@ export async function changeEmail(
       email,
       network: caller.network,
       userId: owner ? null : user_id,
+      passwordHash,
     });
     if (spentMs > 0) throw tooManyMails(spentMs);
     if (mailed && owner) {

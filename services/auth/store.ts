@@ -86,11 +86,20 @@ export function listUsers(sql: Sql, after: string | null, rowsMax: number): Prom
     where ${after}::uuid is null or user_id > ${after}::uuid order by user_id limit ${rowsMax}`;
 }
 
-/** The row before. Undefined when there is no such user, or the address is somebody's. */
-export async function setEmail(sql: Sql, userId: string, email: string): Promise<UserRow | undefined> {
+/**
+ * The user as it was before. Undefined when somebody else got the address or the account is gone; or when it is not as it was when its owner asked: with another
+ * password, a second factor or an admin's block, whoever was in by the old password alone is out, and so is what they began.
+ */
+export async function setEmail(
+  sql: Sql,
+  asked: { user_id: string; password_hash: string | null; created_at: Date },
+  email: string,
+): Promise<UserRow | undefined> {
   const [before] = await sql<UserRow[]>`
-    with before as (select * from users where user_id = ${userId} for update),
-      changed as (update users set email = ${email} where user_id = ${userId} and not exists (select from users where email = ${email}) returning user_id)
+    with before as (select * from users where user_id = ${asked.user_id} and password_hash = ${asked.password_hash} and blocked_at is null
+        and (totp_since is null or totp_since <= ${asked.created_at}) for update),
+      changed as (update users set email = ${email} from before b where users.user_id = b.user_id
+        and not exists (select from users where email = ${email}) returning users.user_id)
     select b.user_id, b.email, b.display_name, b.roles, b.created_at, b.verified_at, b.blocked_at, b.totp_since from before b join changed using (user_id)`;
   return before;
 }

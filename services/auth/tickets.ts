@@ -40,6 +40,8 @@ export interface Ask extends Place {
   /** The account was used from this network before: what strangers used up of the day's mails is not counted. */
   known?: boolean;
   chosen?: { passwordHash: string; displayName: string };
+  /** Of the account at this moment. */
+  passwordHash?: string;
 }
 
 /** A code to be mailed, or in whose place nothing is. */
@@ -56,7 +58,7 @@ export interface MailedCode {
 export async function issueTicket(
   app: App<AuthConfig>,
   tx: Tx,
-  { purpose, email, network, userId, known = false, chosen }: Ask,
+  { purpose, email, network, userId, known = false, chosen, passwordHash }: Ask,
 ): Promise<{ ticket: string; mailed: MailedCode | null; spentMs: number }> {
   const now = app.clock.now();
   const where = { purpose, address_hash: digestOf(email) };
@@ -74,7 +76,7 @@ export async function issueTicket(
     ...where,
     network_hash,
     user_id: userId,
-    password_hash: chosen?.passwordHash ?? null,
+    password_hash: chosen?.passwordHash ?? passwordHash ?? null,
     display_name: chosen?.displayName ?? null,
     ...{ salt, code_hash, code_until, guesses: 0, near_guesses: 0, far_guesses: 0, password_needed: false },
     created_at: now,

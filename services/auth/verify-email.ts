@@ -59,8 +59,8 @@ async function moveAccount(app: App<AuthConfig>, tx: Tx, guess: Guess): Promise<
   const row = await tryCode(app, tx, guess);
   if (!row?.user_id) return undefined;
   if (row.redeemed_at) return { passwordNeeded: false };
-  const before = await store.setEmail(tx.sql, row.user_id, guess.email);
-  if (!before) return undefined; // Somebody else got the address, or the account is gone.
+  const before = await store.setEmail(tx.sql, { ...row, user_id: row.user_id }, guess.email);
+  if (!before) return undefined;
   const now = app.clock.now();
   const where = { purpose: guess.purpose, address_hash: digestOf(guess.email) };
   await ticketStore.closeTickets(tx.sql, where, row.ticket_hash, null);
