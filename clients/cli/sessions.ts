@@ -44,9 +44,13 @@ export function openSessions(env: Record<string, string | undefined>, url: strin
   /** Whole or not at all, and never readable by others, not even while it is written. */
   async function write(path: string, text: string) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const draft = `${path}.${process.pid}`;
-    await writeFile(draft, text, { mode: 0o600 });
-    await rename(draft, path);
+    // A new file each time: what lies there already may be a link, or readable by others, and would stay so.
+    const draft = `${path}.${crypto.randomUUID()}`;
+    await writeFile(draft, text, { mode: 0o600, flag: "wx" });
+    await rename(draft, path).catch(async (error: unknown) => {
+      await rm(draft, { force: true });
+      throw error;
+    });
   }
 
   async function read(email: string): Promise<Session | undefined> {

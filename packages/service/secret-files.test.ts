@@ -7,7 +7,7 @@ import { isSecret, withSecretFiles } from "./secret-files.ts";
 const folder = mkdtempSync(join(tmpdir(), "bodega-secret-files-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function file(name: string, content: string): string {
+function file(name: string, content: string | Uint8Array): string {
   const path = join(folder, name);
   writeFileSync(path, content);
   return path;
@@ -28,6 +28,12 @@ test("a secret comes from the file that its variable names, without the line bre
   });
 });
 
+test("a mark that an editor put at the beginning is no part of it", () => {
+  expect(withSecretFiles({ ADMIN_PASSWORD_FILE: file("marked", "\ufefffour horses\n") })["ADMIN_PASSWORD"]).toBe(
+    "four horses",
+  );
+});
+
 test("an empty variable is an unset one, on either side", () => {
   const path = file("url", "redis://cache");
   expect(withSecretFiles({ REDIS_URL: "", REDIS_URL_FILE: path })["REDIS_URL"]).toBe("redis://cache");
@@ -43,6 +49,16 @@ test.each([
   ["both are set", { SMTP_URL: "smtp://hidden" }, "SMTP_URL and SMTP_URL_FILE are both set: set one of them"],
   ["it is missing", { SMTP_URL_FILE: join(folder, "none") }, "SMTP_URL_FILE must name a file that can be read, found"],
   ["it is a folder", { SMTP_URL_FILE: folder }, "SMTP_URL_FILE must name a file that can be read, found"],
+  [
+    "it is of bytes that are no text",
+    { SMTP_URL_FILE: file("bytes", Buffer.from("hidden\xff\xfe", "latin1")) },
+    "SMTP_URL_FILE must name a file of text in UTF-8",
+  ],
+  [
+    "it has a zero in it",
+    { SMTP_URL_FILE: file("zero", "hidden\0") },
+    "SMTP_URL_FILE must name a file of text in UTF-8",
+  ],
   ["it is empty", { SMTP_URL_FILE: file("empty", "\n") }, "SMTP_URL_FILE must name a file with a value in it, found"],
 ])("when %s a sentence names the variable and not the value", (_, given, sentence) => {
   const env = { SMTP_URL_FILE: file("smtp", "smtp://hidden"), ...given };
@@ -51,8 +67,15 @@ test.each([
 });
 
 test("what is secret is known by its name", () => {
-  expect(["AUTH_SECRET", "ADMIN_PASSWORD", "STRIPE_SECRET_KEY", "DATABASE_URL", "X_DATABASE_URL"].every(isSecret)).toBe(
-    true,
-  );
+  expect(
+    [
+      "AUTH_SECRET",
+      "ADMIN_PASSWORD",
+      "STRIPE_SECRET_KEY",
+      "DATABASE_URL",
+      "X_DATABASE_URL",
+      "OTEL_EXPORTER_OTLP_HEADERS",
+    ].every(isSecret),
+  ).toBe(true);
   expect(["PUBLIC_URL", "ORDER_URL", "KEYBOARD", "DATA_DIR"].some(isSecret)).toBe(false);
 });

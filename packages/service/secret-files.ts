@@ -3,7 +3,7 @@ import type { Environment } from "./variables.ts";
 
 /** A variable is secret by the end of its name; of the URLs these carry passwords. PUBLIC_KEYS and certificates are not, but are files where secrets are. */
 const SECRET =
-  /(?:^|_)(?:SECRET|PASSWORD|KEY|PUBLIC_KEYS|TLS_CA|TLS_CERT|DATABASE_URL|DATABASE_REPLICA_URLS|RABBITMQ_URL|REDIS_URL|SMTP_URL)$/;
+  /(?:^|_)(?:SECRET|PASSWORD|KEY|PUBLIC_KEYS|TLS_CA|TLS_CERT|DATABASE_URL|DATABASE_REPLICA_URLS|RABBITMQ_URL|REDIS_URL|SMTP_URL|OTLP_HEADERS)$/;
 
 export function isSecret(variable: string): boolean {
   return SECRET.test(variable);
@@ -24,14 +24,25 @@ export function withSecretFiles(env: Environment): Environment {
 }
 
 function contentOf(variable: string, path: string): string {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(path, "utf8");
+    bytes = readFileSync(path);
   } catch (error) {
     const { code = String(error) } = error as NodeJS.ErrnoException; // What the file system throws.
     throw new Error(`${variable} must name a file that can be read, found ${path}: ${code}`, { cause: error });
   }
-  const value = text.replace(/\r?\n$/, "");
+  const value = textOf(variable, path, bytes).replace(/\r?\n$/, "");
   if (!value) throw new Error(`${variable} must name a file with a value in it, found ${path}, which is empty`);
   return value;
+}
+
+/** Bytes of chance that are no text would all be read as the same mark: another secret than was made, and one of little chance. */
+function textOf(variable: string, path: string, bytes: Buffer): string {
+  const why = `${variable} must name a file of text in UTF-8, found other bytes in ${path}: write random ones in base64`;
+  if (bytes.includes(0)) throw new Error(why);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new Error(why, { cause });
+  }
 }

@@ -42,3 +42,24 @@ test.each([
 ])("%p is refused by name", (env, says) => {
   expect(() => readExporting({ ...ENDPOINT, ...env })).toThrow(says);
 });
+
+test("values are percent-encoded, and an equals sign in one is part of it", () => {
+  const headers = { OTEL_EXPORTER_OTLP_HEADERS: "authorization=Basic%20YTpi==, x-scope = shop" };
+  expect(readExporting({ ...ENDPOINT, ...headers })?.traces?.headers).toEqual({
+    authorization: "Basic YTpi==",
+    "x-scope": "shop",
+  });
+});
+
+test.each([
+  { OTEL_EXPORTER_OTLP_ENDPOINT: "http://shop:hidden@collector:4318" },
+  { OTEL_EXPORTER_OTLP_ENDPOINT: "shop:hidden@collector:4318" },
+  { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "https://collector/v1/logs?key=hidden" },
+  { OTEL_EXPORTER_OTLP_HEADERS: "authorization=hidden%0d%0ax: y" },
+  { OTEL_EXPORTER_OTLP_HEADERS: "authorization=hidden%zz" },
+  { OTEL_EXPORTER_OTLP_HEADERS: "hidden" },
+])("a secret that would be shown where nothing arrives is refused by name, and not shown: %p", (env) => {
+  const read = () => readExporting({ ...ENDPOINT, ...env });
+  expect(read).toThrow(Object.keys(env)[0] ?? "");
+  expect(read).not.toThrow("hidden");
+});

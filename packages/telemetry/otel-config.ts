@@ -47,7 +47,7 @@ export function readExporting(env: Environment): Exporting | undefined {
   };
   const to = (url: string) => ({
     url,
-    headers: pairs("OTEL_EXPORTER_OTLP_HEADERS", env["OTEL_EXPORTER_OTLP_HEADERS"]),
+    headers: pairs("OTEL_EXPORTER_OTLP_HEADERS", env["OTEL_EXPORTER_OTLP_HEADERS"], /^[ -~]*$/),
     timeoutMs: whole(env, "OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT_MS),
   });
   const traces =
@@ -62,13 +62,18 @@ export function readExporting(env: Environment): Exporting | undefined {
     ...(logs && { logs: to(logs) }),
     sampler: sampling(env),
     ...(serviceName && { serviceName }),
-    resource: pairs("OTEL_RESOURCE_ATTRIBUTES", env["OTEL_RESOURCE_ATTRIBUTES"]),
+    resource: pairs("OTEL_RESOURCE_ATTRIBUTES", env["OTEL_RESOURCE_ATTRIBUTES"], /^\P{Cc}*$/u),
     batch: batch(env),
   };
 }
 
 function httpUrl(name: string, url: string | undefined): string | undefined {
   if (!url) return undefined;
+  // It is shown where nothing arrives.
+  if (/^(?:[^/?#]*\/\/)?[^/?#]*@/.test(url) || /[?#]/.test(url))
+    throw new Error(
+      `${name} must hold no user, no password and no query: OTEL_EXPORTER_OTLP_HEADERS is for what is secret`,
+    );
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
     throw new Error(`${name} must be of the form http://host:4318, found ${url}`);
   return url;
@@ -98,16 +103,29 @@ function sampling(env: Environment): Sampling {
   return { parentBased: parent !== undefined, ratio };
 }
 
-/** As in W3C Baggage: key=value by comma, values percent-encoded. */
-function pairs(name: string, text = ""): Record<string, string> {
-  const parts = text.split(",").filter((part) => part.trim());
+/** As in W3C Baggage: key=value by comma, values percent-encoded. They may be secret, so a complaint does not show them. */
+function pairs(name: string, text: string | undefined, form: RegExp): Record<string, string> {
+  const parts = (text ?? "").split(",").filter((part) => part.trim());
   return Object.fromEntries(
     parts.map((part) => {
-      const at = part.indexOf("=");
-      if (at < 1) throw new Error(`${name} must be of the form key=value,key=value`);
-      return [part.slice(0, at).trim(), decodeURIComponent(part.slice(at + 1).trim())];
+      const [key = "", value] = part.split(/=(.*)/s, 2).map((each) => each.trim());
+      if (key === "" || value === undefined) throw new Error(`${name} must be of the form key=value,key=value`);
+      return [key, readable(name, key, value, form)];
     }),
   );
+}
+
+/** What cannot stand in a header would only be found out when something is sent, and shown then. */
+function readable(name: string, key: string, text: string, form: RegExp): string {
+  const why = `${name}: the value of ${key} must be printable, and percent-encoded where it is more than letters`;
+  let value: string;
+  try {
+    value = decodeURIComponent(text);
+  } catch (cause) {
+    throw new Error(why, { cause });
+  }
+  if (!form.test(value)) throw new Error(why);
+  return value;
 }
 
 function whole(env: Environment, name: string, unset: number): number {
