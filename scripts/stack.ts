@@ -5,11 +5,11 @@ import { converge, type Row, rowsOf } from "./stack/converge.ts";
 import { complaints } from "./stack/doctor.ts";
 import { type Engine, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
 import { buildImages, stackEnvironment } from "./stack/environment.ts";
-import { leaderLast, membersIn, stepDown } from "./stack/members.ts";
+import { leaderLast, MIGRATES, membersIn, othersIn, stepDown } from "./stack/members.ts";
 import { type Environment, readStackFile } from "./stack/stack-file.ts";
 
 const USAGE = `bun run stack up [overlays …]          images, secrets, deploy, and wait until all is ready
-bun run stack upgrade [overlays …]     the same for a stack that runs: members of clusters one at a time, then tables, mail, and the rest
+bun run stack upgrade [overlays …]     the same for a stack that runs, one service at a time: members of clusters, tables, mail, the rest
 bun run stack down [--volumes]         remove it; --volumes also removes what it has kept
 bun run stack status                   what is ready, once
 bun run stack logs <service>           what it said last
@@ -81,8 +81,10 @@ async function deploy(engine: Engine, overlays: string[]): Promise<void> {
   // Where there is one node, its images are the ones that were built on it.
   const resolve = nodes.length === 1 ? ["--resolve-image", "never"] : [];
   const docker = (...args: string[]) => must(["docker", "stack", "deploy", ...resolve, ...args, STACK], { env });
-  await rollMembers(engine, overlays, env, docker);
-  await firstOnes(engine, overlays, docker);
+  const { services } = file;
+  await roll(membersIn(services), engine, overlays, env, docker);
+  await migrateFirst(engine, overlays, docker);
+  await roll(othersIn(services), engine, overlays, env, docker);
   const since = await clockOf(engine);
   await docker("--prune", ...file.files());
   await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, tell });
@@ -92,47 +94,47 @@ async function deploy(engine: Engine, overlays: string[]): Promise<void> {
 
 type Deploy = (...args: string[]) => Promise<string>;
 
-/** Those members that run and are to be something else. The rest of the deployment finds them as they are to be. */
-async function rollMembers(engine: Engine, overlays: string[], env: Environment, docker: Deploy): Promise<void> {
+/**
+ * Of these services those that run and are to be something else, one at a time: a node is not asked for room for all of them twice, and what is not healthy
+ * ends the deployment before the others have it. The rest of the deployment finds them as they are to be.
+ */
+async function roll(
+  names: string[],
+  engine: Engine,
+  overlays: string[],
+  env: Environment,
+  docker: Deploy,
+): Promise<void> {
   const file = readStackFile(overlays);
   const running = await engine.get<Service[]>("/services", of(STACK));
   const prints = new Map(running.map(({ Spec }) => [Spec.Name.replace(`${STACK}_`, ""), Spec.Labels[PRINT] ?? ""]));
-  const changed = membersIn(file.services).filter(
-    (name) => prints.has(name) && prints.get(name) !== file.print(name, env),
-  );
-  for (const member of await leaderLast(changed, STACK, env)) {
-    say(`updating ${member}${(await stepDown(member, STACK, env)) ? ", after a switchover" : ""}`);
+  const changed = names.filter((name) => prints.has(name) && prints.get(name) !== file.print(name, env));
+  for (const name of await leaderLast(changed, STACK, env)) {
+    say(`updating ${name}${(await stepDown(name, STACK, env)) ? ", after a switchover" : ""}`);
     const since = await clockOf(engine);
-    await docker(...file.files([member]));
-    await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service: member, tell: () => {} });
+    await docker(...file.files([name]));
+    await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service: name, tell: () => {} });
   }
 }
 
-/** Of a stack that runs. The rest of the deployment finds them as they are to be. */
-async function firstOnes(engine: Engine, overlays: string[], docker: Deploy): Promise<void> {
+/** Of a stack that runs, tables are brought up to date before the first new process comes beside the old ones. */
+async function migrateFirst(engine: Engine, overlays: string[], docker: Deploy): Promise<void> {
   const running = await engine.get<Service[]>("/services", of(STACK));
-  const file = readStackFile(overlays);
-  for (const service of FIRST.filter((name) => running.some(({ Spec }) => Spec.Name === `${STACK}_${name}`))) {
-    const since = await clockOf(engine);
-    await docker(...file.files([service]));
-    await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service, tell: () => {} });
-  }
+  if (!running.some(({ Spec }) => Spec.Name === `${STACK}_${MIGRATES}`)) return;
+  const since = await clockOf(engine);
+  await docker(...readStackFile(overlays).files([MIGRATES]));
+  await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service: MIGRATES, tell: () => {} });
 }
 
-/**
- * Tables are brought up to date before the first new process comes beside the old ones; and mail, which is told by everybody and tells nobody, is new before
- * anybody tells it something new.
- */
-const FIRST = ["provision", "mail"];
 const PRINT = "bodega.print";
 
-/** Notes at each member what it was told, so that the next deployment knows whom to leave alone. A label of a service restarts nothing. */
+/** Notes at each service what it was told, so that the next deployment knows whom to leave alone. A label of a service restarts nothing. */
 async function remember(engine: Engine, overlays: string[], env: Environment): Promise<void> {
   const file = readStackFile(overlays);
-  for (const member of membersIn(file.services)) {
-    const print = file.print(member, env);
+  for (const name of [...membersIn(file.services), ...othersIn(file.services)]) {
+    const print = file.print(name, env);
     const [service] = (await engine.get<Service[]>("/services", of(STACK))).filter(
-      ({ Spec }) => Spec.Name === `${STACK}_${member}`,
+      ({ Spec }) => Spec.Name === `${STACK}_${name}`,
     );
     if (service && service.Spec.Labels[PRINT] !== print)
       await must(["docker", "service", "update", "-q", "--detach", "--label-add", `${PRINT}=${print}`, service.ID]);

@@ -10,7 +10,7 @@ import { clusterOf, folderOf, type Kind, nameOf, type Server } from "./server.ts
 import { until } from "./until.ts";
 
 // Not the newest: parts of 4.4.0 are missing from the registry.
-const JARS = "kafka-4.3.1";
+export const KAFKA_JARS = "kafka-4.3.1";
 const COORDINATES = ["org.apache.kafka:kafka_2.13:4.3.1", LOG4J];
 /** Any 16 bytes do, in base64url. */
 const CLUSTER_ID = Buffer.from("bodega-developer").toString("base64url");
@@ -28,7 +28,7 @@ const JVM = [
 export const kafka: Kind = {
   count: (size) => size,
   ports: ({ number, basePort }) => portsOf("kafka", number, basePort),
-  needs: [JAVA, MAVEN, jars(JARS, COORDINATES)],
+  needs: [JAVA, MAVEN, jars(KAFKA_JARS, COORDINATES)],
   files: (server) => ({ "server.properties": config(server), "log4j2.properties": LOG4J_SETTINGS }),
   async prepare(server) {
     const folder = folderOf(server);
@@ -105,5 +105,5 @@ function java(): string {
 }
 
 function classpath(): string {
-  return join(jarsFolder(JARS), "*");
+  return join(jarsFolder(KAFKA_JARS), "*");
 }

@@ -7,24 +7,24 @@ import { find } from "./find.ts";
 import { portsOf } from "./ports.ts";
 import type { Kind, Need } from "./server.ts";
 
-const BINARY = join(cacheFolder(), "mailhog-1.0.1", "MailHog");
+export const MAILHOG = join(cacheFolder(), "mailhog-1.0.1", "MailHog");
 
 /** Debian's is too old for what MailHog's dependencies have become. */
 const GO: Need = {
   name: "Go 1.26 (go.dev/dl)",
-  found: () => find("go") !== undefined || existsSync(BINARY),
+  found: () => find("go") !== undefined || existsSync(MAILHOG),
   brew: "go",
 };
 
 export const mailhog: Kind = {
   count: () => 1,
   ports: ({ number, basePort }) => portsOf("mailhog", number, basePort),
-  needs: [GO, { name: "MailHog 1.0.1", found: () => existsSync(BINARY), build }],
+  needs: [GO, { name: "MailHog 1.0.1", found: () => existsSync(MAILHOG), build }],
   command({ number, basePort }) {
     const { smtp, web } = portsOf("mailhog", number, basePort);
     const page = `127.0.0.1:${web}`;
     const addresses = ["-smtp-bind-addr", `127.0.0.1:${smtp}`, "-api-bind-addr", page, "-ui-bind-addr", page];
-    return { argv: [BINARY, ...addresses, "-storage", "maildir", "-maildir-path", "mails"] };
+    return { argv: [MAILHOG, ...addresses, "-storage", "maildir", "-maildir-path", "mails"] };
   },
   async ready({ number, basePort }) {
     const { smtp, web } = portsOf("mailhog", number, basePort);

@@ -1,4 +1,4 @@
-// Members of clusters are updated one at a time; Swarm itself would take all services of a file at once.
+// In which order services are updated, one at a time; Swarm itself would take all services of a file at once.
 import { run } from "../command.ts";
 import type { Environment } from "./stack-file.ts";
 
@@ -12,6 +12,20 @@ export function membersIn(services: string[]): string[] {
       .filter((name) => new RegExp(`^${cluster}(-[a-z]+)?-\\d+$`).test(name))
       .toSorted((a, b) => number(b) - number(a)),
   );
+}
+
+/** Ends by itself, and comes before all that stands on its tables. */
+export const MIGRATES = "provision";
+/** It is told by everybody and tells nobody: it is new before anybody tells it something new. */
+const FIRST = ["mail"];
+/** Auth tells the most of what is new; the edge comes after all whom it leads to. */
+const LAST = ["auth", "gateway", "haproxy"];
+
+/** What is no member of a cluster. */
+export function othersIn(services: string[]): string[] {
+  const apart = [...membersIn(services), ...FIRST, ...LAST, MIGRATES];
+  const there = (names: string[]) => names.filter((name) => services.includes(name));
+  return [...there(FIRST), ...services.filter((name) => !apart.includes(name)), ...there(LAST)];
 }
 
 /** The leader of a Patroni cluster last, whoever that is by now. */

@@ -8,7 +8,7 @@ import { ROOT } from "../tree.ts";
 import { rowsOf } from "./converge.ts";
 import { labels } from "./doctor.ts";
 import { linesIn, type Node, type Service, type Task } from "./engine.ts";
-import { membersIn } from "./members.ts";
+import { membersIn, othersIn } from "./members.ts";
 import { makeSecrets } from "./secrets.ts";
 import { filledIn, readStackFile } from "./stack-file.ts";
 
@@ -93,6 +93,11 @@ test("each slot is on one node, which may have several", () => {
 test("of each cluster the first member comes last", () => {
   const members = membersIn(["order", "redis-1", "patroni-1", "patroni-2", "patroni-10", "pg", "etcd-1"]);
   expect(members).toEqual(["etcd-1", "patroni-10", "patroni-2", "patroni-1", "redis-1"]);
+});
+
+test("of what is no member of a cluster mail is updated first and the edge last, and what migrates has been", () => {
+  const services = ["haproxy", "gateway", "provision", "auth", "order", "redis-1", "pg", "mail"];
+  expect(othersIn(services)).toEqual(["mail", "order", "pg", "auth", "gateway", "haproxy"]);
 });
 
 test("variables are filled in as Docker's client does it", () => {

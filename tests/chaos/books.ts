@@ -4,7 +4,7 @@ import { CHECKS } from "./checks.ts";
 import type { Client } from "./client.ts";
 import type { Load } from "./load.ts";
 import type { Shop } from "./shop.ts";
-import { type Databases, readState, type State, waiting } from "./state.ts";
+import { type CaughtState, type Databases, readState, type State, waiting } from "./state.ts";
 
 const QUIET_MS_MAX = 120_000;
 /** A broker that cannot be asked what it carries has had time to deliver it when nothing has moved for so long. */
@@ -36,7 +36,15 @@ export interface Books {
 
 /** Waits for quiet and reads the product's own databases as an operator may; `urlOf` tells where each is, undefined when there is none of that name. */
 export async function closeBooks(
-  run: { client: Client; shop: Shop; load: Load; outages: Outage[]; time: ScaledTime },
+  run: {
+    client: Client;
+    shop: Shop;
+    load: Load;
+    outages: Outage[];
+    time: ScaledTime;
+    /** What a mail server that is not ours was handed; where nothing is said, the catcher took the mails. */
+    caught?: () => Promise<CaughtState[]>;
+  },
   urlOf: (service: string) => string | undefined,
 ): Promise<Books> {
   const { client, shop, load, outages, time } = run;
@@ -46,6 +54,7 @@ export async function closeBooks(
     const businessTime = (ms: number) => new Date(time.business + (ms - time.real) * time.scale);
     const state = {
       ...(await readState(client, shop, load, opened.sql)),
+      ...(run.caught && { caught: await run.caught() }),
       now: businessTime(Date.now()),
       scale: time.scale,
       outages: outages.map(({ from, to }) => ({ from: businessTime(from), to: businessTime(to) })),

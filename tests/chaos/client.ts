@@ -8,8 +8,20 @@ export interface Client {
   submit(url: string, fields: Record<string, string>): Promise<void>;
   /** Late is what a service gave up by itself, because it took too long. */
   tries: { asked: number; unanswered: number; unavailable: number; late: number };
+  /** Each try by itself, in the order in which they ended. */
+  attempts: Attempt[];
   /** Answers that no client should ever see: a bug, and not "come back later". */
   unexpected: string[];
+}
+
+export interface Attempt {
+  /** Such as "POST /v1/orders". */
+  what: string;
+  /** Milliseconds of the machine's clock. */
+  endedAt: number;
+  /** Since the call that it belongs to began: what a customer has waited for so far. */
+  waitedMs: number;
+  failed: boolean;
 }
 
 export interface Call {
@@ -23,35 +35,56 @@ export type Answer<M extends DescMessage> =
   | { ok: true; message: MessageShape<M> }
   | { ok: false; status: number; reason: string; detail: string };
 
+export interface ClientOptions {
+  answerMsMax?: number;
+  /** How long it asks again at most. */
+  patienceMs?: number;
+  /** Whom it believes. */
+  ca?: string;
+  /** What stands before the edge says so when a gateway died without an answer: nobody knows what became of the request. */
+  badGateway?: number;
+}
+
 const ANSWER_MS_MAX = 5_000;
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 600;
 /** An outage is some seconds long. */
 const PATIENCE_MS = 150_000;
 
-export function createClient(base: string, dice: Dice, { answerMsMax = ANSWER_MS_MAX } = {}): Client {
+export function createClient(
+  base: string,
+  dice: Dice,
+  { answerMsMax = ANSWER_MS_MAX, patienceMs = PATIENCE_MS, ca, badGateway }: ClientOptions = {},
+): Client {
   const tries = { asked: 0, unanswered: 0, unavailable: 0, late: 0 };
+  const attempts: Attempt[] = [];
   const unexpected: string[] = [];
 
   /** Gives back the first answer that is one. */
-  async function send(url: string, init: () => RequestInit): Promise<{ status: number; text: string }> {
+  async function send(url: string, init: () => BunFetchRequestInit): Promise<{ status: number; text: string }> {
     const met: string[] = [];
-    for (const patience = AbortSignal.timeout(PATIENCE_MS); !patience.aborted; ) {
+    const began = Date.now();
+    for (const patience = AbortSignal.timeout(patienceMs); !patience.aborted; ) {
       tries.asked += 1;
-      const answer = await attempt(url, { ...init(), signal: AbortSignal.timeout(answerMsMax) });
+      const asked = { ...init(), ...(ca && { tls: { ca } }), signal: AbortSignal.timeout(answerMsMax) };
+      const answer = await attempt(url, asked);
+      const failed = answer === null || answer.status >= 500;
+      const endedAt = Date.now();
+      attempts.push({ what: `${asked.method} ${pathOf(url)}`, endedAt, waitedMs: endedAt - began, failed });
       met.push(answer === null ? "nothing" : `${answer.status} ${answer.text.slice(0, 200)}`);
-      if (answer === null) tries.unanswered += 1;
+      if (answer === null || answer.status === badGateway) tries.unanswered += 1;
       else if (answer.status === 504) tries.late += 1;
       else if (comesBack(answer)) tries.unavailable += 1;
       else if (answer.status >= 500) unexpected.push(`${url} answered ${answer.status}: ${answer.text.slice(0, 300)}`);
       else return answer;
       await Bun.sleep(dice.between(PAUSE_MS_MIN, PAUSE_MS_MAX));
     }
-    throw new Error(`${url} did not answer within ${PATIENCE_MS} ms, but: ${met.slice(-5).join("; ")}`);
+    throw new Error(`${url} did not answer within ${patienceMs} ms, but: ${met.slice(-5).join("; ")}`);
   }
 
   return {
     tries,
+    attempts,
     unexpected,
     async ask(reply, { method, path, token, body }) {
       const { status, text } = await send(base + path, () => ({
@@ -71,7 +104,7 @@ export function createClient(base: string, dice: Dice, { answerMsMax = ANSWER_MS
 }
 
 /** Null when there was no whole answer: nobody knows what became of the request. */
-async function attempt(url: string, init: RequestInit): Promise<{ status: number; text: string } | null> {
+async function attempt(url: string, init: BunFetchRequestInit): Promise<{ status: number; text: string } | null> {
   try {
     const response = await fetch(url, init);
     return { status: response.status, text: await response.text() };
@@ -80,6 +113,10 @@ async function attempt(url: string, init: RequestInit): Promise<{ status: number
     if (error instanceof DOMException || (error instanceof Error && "code" in error)) return null;
     throw error;
   }
+}
+
+function pathOf(url: string): string {
+  return new URL(url).pathname;
 }
 
 /** 503, and a twin that is still being answered: ask again. */

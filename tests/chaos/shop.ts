@@ -8,6 +8,7 @@ import {
   CreateProductResponseSchema,
   ListProductsResponseSchema,
 } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
+import { sleep } from "../../packages/time/wait.ts";
 import { codeFor } from "../../scripts/copy/mails.ts";
 import { type Client, must } from "./client.ts";
 
@@ -90,6 +91,18 @@ async function newCustomer(client: Client, mailBase: string, email: string): Pro
 export async function renewTokens(client: Client, shop: Shop, admin = ADMIN): Promise<void> {
   shop.adminToken = await login(client, admin.email, admin.password);
   for (const customer of shop.customers) customer.token = await login(client, customer.email, PASSWORD);
+}
+
+/** Tokens live for ten minutes. */
+const RENEW_MS = 240_000;
+
+/** Resolves when it is over. */
+export async function stayLoggedIn(client: Client, shop: Shop, over: AbortSignal, admin = ADMIN): Promise<void> {
+  for (;;) {
+    await sleep(RENEW_MS, over);
+    if (over.aborted) return;
+    await renewTokens(client, shop, admin);
+  }
 }
 
 export async function login(client: Client, email: string, password: string): Promise<string> {

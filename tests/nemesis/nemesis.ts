@@ -2,16 +2,15 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sleep } from "../../packages/time/wait.ts";
 import { must } from "../../scripts/command.ts";
 import type { KindName } from "../../scripts/servers/ports.ts";
 import { startServers } from "../../scripts/servers/start-servers.ts";
 import { createProcesses } from "../apart/processes.ts";
 import { type Books, closeBooks, report, say, tell } from "../chaos/books.ts";
-import { type Client, createClient } from "../chaos/client.ts";
+import { createClient } from "../chaos/client.ts";
 import { createDice } from "../chaos/dice.ts";
 import { startLoad, TIME_SCALE } from "../chaos/load.ts";
-import { openShop, renewTokens, type Shop } from "../chaos/shop.ts";
+import { openShop, renewTokens, stayLoggedIn } from "../chaos/shop.ts";
 import { databaseOf } from "../kit/databases.ts";
 import { fetchMissing } from "../kit/servers/absent.ts";
 import { startTcpProxy, type TcpProxy } from "../kit/tcp-proxy.ts";
@@ -85,17 +84,6 @@ export async function runNemesis(options: Options): Promise<Books> {
     return books;
   } finally {
     for (const close of closers.toReversed()) await close();
-  }
-}
-
-/** Tokens live for ten minutes. */
-const RENEW_MS = 240_000;
-
-async function stayLoggedIn(client: Client, shop: Shop, over: AbortSignal): Promise<void> {
-  for (;;) {
-    await sleep(RENEW_MS, over);
-    if (over.aborted) return;
-    await renewTokens(client, shop);
   }
 }
 

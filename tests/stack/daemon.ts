@@ -1,0 +1,135 @@
+// A Docker Engine of the test's own, in a folder: its images, volumes, socket and process id are nobody else's.
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { must, run } from "../../scripts/command.ts";
+import { find } from "../../scripts/servers/find.ts";
+import { until } from "../../scripts/servers/until.ts";
+
+const END_MS_MAX = 60_000;
+const SLOTS = ["slot1", "slot2", "slot3"];
+const SWARM_PORT = 2377;
+const CGROUP = "bodega-stack";
+const CGROUPS = "/sys/fs/cgroup";
+/** Without it all containers together weigh as much as one other process of this machine. */
+const CPU_SHARES = "16384";
+/** Of tables that nobody has used yet, iptables-save says nothing. */
+const NO_RULES = [
+  "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n",
+  "*nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\nCOMMIT\n",
+];
+
+export interface Daemon {
+  /** For DOCKER_HOST. */
+  host: string;
+  /** The environment of commands that are for it. */
+  env: Record<string, string>;
+  docker(...args: string[]): Promise<string>;
+  /** Where processes of this machine are found from inside containers. */
+  gateway: string;
+  /** Ends it with all that it made, but for its images where the folder is kept. */
+  end(): Promise<void>;
+}
+
+/** Why there can be none here; undefined when there can. */
+export function daemonMissing(): string | undefined {
+  if (process.getuid?.() !== 0) return "a Docker Engine of one's own wants root";
+  const programs = ["dockerd", "docker", "iptables", "debootstrap", "unshare"];
+  const absent = programs.filter((program) => !find(program));
+  if (absent.length === 0) return undefined;
+  return `not installed: ${absent.join(", ")} (Debian: apt-get install docker.io iptables debootstrap util-linux)`;
+}
+
+/** Starts it, and a swarm of one node that has all slots. */
+export async function startDaemon(folder: string): Promise<Daemon> {
+  mkdirSync(folder, { recursive: true });
+  const path = (name: string) => join(folder, name);
+  if (existsSync(path("docker.sock"))) throw new Error(`another one seems to run in ${folder}: it has a docker.sock`);
+  const rules = await must(["iptables-save"]);
+  const bridges = await bridgesOfDocker();
+  writeFileSync(path("daemon.json"), JSON.stringify({ "shutdown-timeout": 15 }));
+  const log = openSync(path("dockerd.log"), "a");
+  const host = `unix://${path("docker.sock")}`;
+  const places = ["--data-root", path("data"), "--exec-root", path("exec"), "--pidfile", path("dockerd.pid")];
+  const how = ["--storage-driver", "overlay2", "--exec-opt", "native.cgroupdriver=cgroupfs"];
+  giveWeight();
+  // Its mounts are in a namespace of its own, and gone with it.
+  const child = Bun.spawn(
+    [
+      "unshare",
+      "--mount",
+      "dockerd",
+      "--host",
+      host,
+      "--config-file",
+      path("daemon.json"),
+      "--cgroup-parent",
+      `/${CGROUP}`,
+      ...places,
+      ...how,
+    ],
+    { stdio: ["ignore", log, log], env: { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin` } },
+  );
+  // Docker's client without buildx has the builder that knows no other.
+  const env = { DOCKER_HOST: host, DOCKER_BUILDKIT: "0" };
+  const docker = (...args: string[]) => must(["docker", ...args], { env });
+
+  async function end() {
+    if (child.exitCode === null) {
+      await run(["docker", "swarm", "leave", "--force"], { env });
+      child.kill();
+    }
+    const code = await Promise.race([child.exited, Bun.sleep(END_MS_MAX).then(() => "late" as const)]);
+    if (code === "late") throw new Error(`dockerd did not end within ${END_MS_MAX} ms: ${path("dockerd.log")}`);
+    for (const bridge of await bridgesOfDocker())
+      if (!bridges.includes(bridge)) await must(["ip", "link", "delete", bridge]);
+    writeFileSync(path("rules"), `${rules}${NO_RULES.filter((table) => !rules.includes(firstOf(table))).join("")}`);
+    await must(["iptables-restore", path("rules")]);
+    for (const { name } of readdirSync(CGROUPS, { withFileTypes: true })) {
+      const group = join(CGROUPS, name, CGROUP);
+      if (existsSync(group)) rmdirSync(group);
+    }
+    for (const name of ["exec", "docker.sock", "daemon.json", "rules"])
+      rmSync(path(name), { recursive: true, force: true });
+  }
+
+  try {
+    await until(
+      "dockerd answers",
+      async () => existsSync(path("docker.sock")) && (await run(["docker", "info"], { env })).code === 0,
+      () => {
+        if (child.exitCode !== null) throw new Error(`dockerd ended:\n${lastOf(path("dockerd.log"))}`);
+      },
+    );
+    const address = ["--advertise-addr", "127.0.0.1", "--listen-addr", `127.0.0.1:${SWARM_PORT}`];
+    await docker("swarm", "init", ...address);
+    const node = (await docker("node", "ls", "-q")).trim();
+    await docker("node", "update", ...SLOTS.flatMap((slot) => ["--label-add", `${slot}=true`]), node);
+    const format = "{{(index .IPAM.Config 0).Gateway}}";
+    const gateway = (await docker("network", "inspect", "--format", format, "bridge")).trim();
+    return { host, env, docker, gateway, end };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** Where groups of processes have a hierarchy for each resource, those that are in no group weigh one by one. */
+function giveWeight() {
+  const cpu = join(CGROUPS, "cpu");
+  if (!existsSync(join(cpu, "cpu.shares"))) return;
+  mkdirSync(join(cpu, CGROUP), { recursive: true });
+  writeFileSync(join(cpu, CGROUP, "cpu.shares"), CPU_SHARES);
+}
+
+function firstOf(table: string): string {
+  return table.split("\n")[0] ?? "";
+}
+
+async function bridgesOfDocker(): Promise<string[]> {
+  const said = await must(["ip", "-o", "link", "show", "type", "bridge"]);
+  return Array.from(said.matchAll(/^\d+: (docker[^:@]*)/gm), ([, name = ""]) => name);
+}
+
+function lastOf(path: string): string {
+  return readFileSync(path, "utf8").split("\n").slice(-12).join("\n");
+}

@@ -1,0 +1,126 @@
+// What befalls a stack under load, and what a customer may notice of it.
+import type { Swarm } from "./swarm.ts";
+
+export interface Event {
+  /** For STACK_EVENTS. */
+  name: string;
+  /** For the table. */
+  what: string;
+  /** Which requests must not fail: all of them; those that place orders; or none, where a part that is there once is away. */
+  spares: "all" | "orders" | "none";
+  /** What it needs of the stack, before its requests are counted. */
+  prepare?(swarm: Swarm): Promise<void>;
+  /** Resolves when the stack is as it was before; throws where something went another way than it has to. */
+  strike(swarm: Swarm): Promise<void>;
+  /** The stack is away in between: no timer can be kept then. */
+  outage?: boolean;
+}
+
+/** Of the edge and of what an order goes through. */
+const TWICE = { gateway: 2, order: 2, stock: 2, payment: 2 };
+const ONCE = { gateway: 1, order: 1, stock: 1, payment: 1 };
+
+const EVERYWHERE: Event[] = [
+  {
+    name: "upgrade",
+    what: "every service updated to another image",
+    spares: "all",
+    async strike(swarm) {
+      const image = await swarm.variant("next", "LABEL next=1");
+      await swarm.stack(["upgrade"], image);
+      await expectImage(swarm, image, ["gateway", "order", "mail"]);
+    },
+  },
+  {
+    name: "broken",
+    what: "an image that does not start, rolled back",
+    spares: "all",
+    async strike(swarm) {
+      const services = ["gateway", "order"];
+      const before = await swarm.imageOf("order");
+      const image = await swarm.variant("broken", 'ENTRYPOINT ["bun", "-e", "process.exit(1)"]');
+      const states = await swarm.update(services, image);
+      if (states.some((state) => state !== "rollback_completed"))
+        throw new Error(`expected rollbacks of ${services.join(", ")}, found ${states.join(", ")}`);
+      await expectImage(swarm, before, services);
+      await swarm.ready();
+    },
+  },
+  {
+    name: "scale",
+    what: "edge and orders from 2 to 5 and back",
+    spares: "all",
+    prepare: (swarm) => swarm.scale(TWICE),
+    async strike(swarm) {
+      await swarm.scale({ gateway: 5, order: 5 });
+      await swarm.scale({ gateway: 2, order: 2 });
+    },
+  },
+  {
+    name: "kill",
+    what: "a task of each of order, stock, payment and the edge killed",
+    spares: "orders",
+    prepare: (swarm) => swarm.scale(TWICE),
+    async strike(swarm) {
+      for (const service of Object.keys(TWICE)) {
+        await swarm.signal(service);
+        await swarm.ready();
+      }
+    },
+  },
+  {
+    name: "reload",
+    what: "HAProxy reloaded",
+    spares: "all",
+    // What a master process of HAProxy takes for "read your configuration again".
+    strike: (swarm) => swarm.signal("haproxy", "USR2"),
+  },
+];
+
+const COLD: Event = {
+  name: "cold",
+  what: "the whole stack down, and up again with its volumes",
+  spares: "none",
+  outage: true,
+  async strike(swarm) {
+    await swarm.stack(["down"]);
+    await swarm.stack(["up"]);
+  },
+};
+
+/** In this order; `small` is one of each. */
+export function eventsOf(size: "small" | "full"): Event[] {
+  if (size === "small") return [...EVERYWHERE, { ...COLD, prepare: (swarm) => swarm.scale(ONCE) }];
+  return [
+    ...EVERYWHERE,
+    {
+      name: "postgres",
+      what: "PostgreSQL's primary killed",
+      spares: "none",
+      async strike(swarm) {
+        await swarm.signal(await swarm.leader());
+        await swarm.ready();
+        await swarm.leader();
+      },
+    },
+    ...["kafka-2", "rabbitmq-2", "redis-1"].map(
+      (member): Event => ({
+        name: member.replace(/-\d$/, ""),
+        what: `${member} killed`,
+        spares: "none",
+        async strike(swarm) {
+          await swarm.signal(member);
+          await swarm.ready();
+        },
+      }),
+    ),
+    COLD,
+  ];
+}
+
+async function expectImage(swarm: Swarm, image: string, services: string[]): Promise<void> {
+  for (const service of services) {
+    const found = await swarm.imageOf(service);
+    if (found !== image) throw new Error(`expected ${service} to run ${image}, found ${found}`);
+  }
+}

@@ -1,0 +1,195 @@
+// The stack on the test's own Engine: `bun run stack` as an operator has it, and what befalls a stack that runs.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { must, run } from "../../scripts/command.ts";
+import { until } from "../../scripts/servers/until.ts";
+import { converge } from "../../scripts/stack/converge.ts";
+import { openEngine, type Service } from "../../scripts/stack/engine.ts";
+import { leaderOf } from "../../scripts/stack/members.ts";
+import { ROOT } from "../../scripts/tree.ts";
+import { TIME_SCALE } from "../chaos/load.ts";
+import { ADMIN } from "../chaos/shop.ts";
+import type { Daemon } from "./daemon.ts";
+
+const STACK = "bodega";
+const READY_MS_MAX = 600_000;
+
+export interface Place {
+  daemon: Daemon;
+  folder: string;
+  /** Overlays of stack.yml. */
+  overlays: string[];
+  httpsPort: string;
+  httpPort: string;
+  /** Where mails go out to. */
+  smtpUrl: string;
+  since: Date;
+}
+
+export interface Swarm {
+  /** The edge, through HAProxy. */
+  url: string;
+  /** Whom to believe that it is the edge. */
+  ca: string;
+  /** Of the superuser, at an address. */
+  databaseUrl(address: string): string;
+  /** `bun run stack …`; its image is the product's own where none is named. */
+  stack(words: string[], image?: string): Promise<void>;
+  /** An image that differs from the product's by these lines of a Dockerfile. */
+  variant(name: string, lines: string): Promise<string>;
+  /** Tasks by service, as many as are wanted; resolves when they are all there. */
+  scale(replicas: Record<string, number>): Promise<void>;
+  /** SIGKILL to a container of that service, or another signal; Swarm sees to the rest. */
+  signal(service: string, signal?: string): Promise<void>;
+  /** Updates services to an image and resolves with the states that their updates end in. */
+  update(services: string[], image: string): Promise<string[]>;
+  /** Of a service that runs. */
+  imageOf(service: string): Promise<string>;
+  /** The Patroni member that leads. */
+  leader(): Promise<string>;
+  /** Resolves when all is ready. */
+  ready(): Promise<void>;
+  /** How many of how many services are ready. */
+  status(): Promise<string>;
+}
+
+export async function openSwarm(place: Place, say: (line: string) => void): Promise<Swarm> {
+  const { daemon, folder, overlays, httpsPort, httpPort, smtpUrl, since } = place;
+  const secrets = join(folder, "secrets");
+  mkdirSync(secrets, { recursive: true, mode: 0o700 });
+  writeFileSync(join(secrets, "admin_password"), ADMIN.password, { mode: 0o600 });
+  const url = `https://localhost:${httpsPort}`;
+  const engine = openEngine(daemon.host);
+  const env: Record<string, string> = {
+    ...daemon.env,
+    STACK,
+    SECRETS: secrets,
+    PUBLIC_URL: url,
+    HTTPS_PORT: httpsPort,
+    HTTP_PORT: httpPort,
+    PATRONI_BASE: "debian:bookworm-slim",
+    PAYMENT_PROVIDER: "embedded",
+    SMTP_URL: smtpUrl,
+    RATE_LIMITS: "off",
+    // Its facts would go on while the books wait for quiet.
+    CANARY_EVERY: "500h",
+    DEMO: "on",
+    KITCHEN_STAFF: "on",
+    ADMIN_EMAIL: ADMIN.email,
+    TIME_SCALE: String(TIME_SCALE),
+    TIME_SCALE_SINCE: since.toISOString(),
+  };
+
+  const nameOf = (service: string) => `${STACK}_${service}`;
+  const clock = async () => (await engine.get<{ SystemTime: string }>("/info")).SystemTime;
+  const inspect = (service: string) => engine.get<Service>(`/services/${nameOf(service)}`);
+
+  async function ready() {
+    await converge(engine, { stack: STACK, since: await clock(), msMax: READY_MS_MAX, tell: () => {} });
+  }
+
+  return {
+    url,
+    get ca() {
+      const pem = readFileSync(join(secrets, "tls_pem"), "utf8");
+      return /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/.exec(pem)?.[0] ?? "";
+    },
+    databaseUrl(address) {
+      const password = readFileSync(join(secrets, "pg_super"), "utf8").trim();
+      return `postgres://postgres:${password}@${address}/postgres`;
+    },
+    async stack(words, image) {
+      const child = Bun.spawn([process.execPath, join(ROOT, "scripts", "stack.ts"), ...words, ...overlays], {
+        cwd: ROOT,
+        env: { ...process.env, ...env, ...(image && { BODEGA_IMAGE: image }) },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      const told = Promise.all([tellLines(child.stdout, say), tellLines(child.stderr, say)]);
+      const [code] = await Promise.all([child.exited, told]);
+      if (code !== 0) throw new Error(`bun run stack ${words.join(" ")} ended with ${code}`);
+    },
+    async variant(name, lines) {
+      const tag = `bodega:${name}`;
+      const work = join(folder, name);
+      mkdirSync(work, { recursive: true });
+      writeFileSync(join(work, "Dockerfile"), `FROM bodega:local\n${lines}\n`);
+      await daemon.docker("build", "-q", "-t", tag, work);
+      rmSync(work, { recursive: true });
+      return tag;
+    },
+    async scale(replicas) {
+      const wishes = Object.entries(replicas).map(([service, count]) => `${nameOf(service)}=${count}`);
+      await daemon.docker("service", "scale", "--detach", ...wishes);
+      await ready();
+    },
+    async signal(service, signal = "KILL") {
+      const [container] = (await daemon.docker("ps", "-q", "--filter", `name=^${nameOf(service)}\\.`)).split("\n");
+      if (!container) throw new Error(`expected a container of ${service}, found none`);
+      await daemon.docker("kill", "--signal", signal, container);
+    },
+    async update(services, image) {
+      const began = await clock();
+      for (const service of services)
+        await daemon.docker("service", "update", "-q", "--detach", "--image", image, nameOf(service));
+      const states: string[] = [];
+      for (const service of services) {
+        let state = "";
+        await until(`the update of ${service} has ended`, async () => {
+          const { StartedAt = "", State = "" } = (await inspect(service)).UpdateStatus ?? {};
+          state = StartedAt > began ? State : "";
+          return state !== "" && state !== "updating" && state !== "rollback_started";
+        });
+        states.push(state);
+      }
+      return states;
+    },
+    imageOf: async (service) => (await inspect(service)).Spec.TaskTemplate.ContainerSpec.Image,
+    async leader() {
+      const leader = await leaderOf(STACK, env);
+      if (!leader) throw new Error("expected a leader of Patroni, found none");
+      return leader;
+    },
+    ready,
+    async status() {
+      const { output } = await run([process.execPath, join(ROOT, "scripts", "stack.ts"), "status"], { env });
+      // A small stack has members with no tasks.
+      const rows = output.split("\n").filter((row) => /\d\/[1-9]/.test(row) || row.includes("_provision"));
+      return `${rows.filter((row) => row.startsWith("ok")).length} of ${rows.length} services ready`;
+    },
+  };
+}
+
+async function tellLines(stream: ReadableStream<Uint8Array>, say: (line: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const bytes of stream) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) say(`    ${line}`);
+  }
+}
+
+/** For the books: a way from this machine to the primary, which no network of the stack has. Resolves with how to close it. */
+export async function openWay(daemon: Daemon, port: string): Promise<() => Promise<void>> {
+  const name = "way";
+  await daemon.docker("config", "create", name, join(import.meta.dir, "way.cfg"));
+  const target = "/usr/local/etc/haproxy/haproxy.cfg";
+  await daemon.docker(
+    ...["service", "create", "-q", "--detach", "--name", name, "--no-resolve-image", "--endpoint-mode", "dnsrr"],
+    ...["--network", `${STACK}_data`, "--network", `${STACK}_services`],
+    ...["--publish", `mode=host,target=5432,published=${port}`],
+    ...["--config", `source=${name},target=${target}`, "haproxy:3.2", "haproxy", "-db", "-f", target],
+  );
+  await until("there is a way to the primary", async () => {
+    const { output } = await run(["docker", "service", "ls", "--filter", `name=${name}`], { env: daemon.env });
+    return output.includes("1/1");
+  });
+  return async () => {
+    await must(["docker", "service", "rm", name], { env: daemon.env });
+    await until("the way is closed", async () => {
+      const { output } = await run(["docker", "ps", "-aq", "--filter", `name=^${name}\\.`], { env: daemon.env });
+      return output === "";
+    });
+    await must(["docker", "config", "rm", name], { env: daemon.env });
+  };
+}
