@@ -10,11 +10,13 @@ export interface Customer {
   token: string;
 }
 
+type Admin = Pick<Stack, "edge" | "adminEmail" | "adminPassword">;
+
 const PASSWORD = "bench-customer-password-1";
 const STOCK = 1_000_000_000;
 
 /** Customers who registered, read their mail and logged in, as anybody would. */
-export async function makeCustomers(stack: Stack, count: number): Promise<Customer[]> {
+export async function makeCustomers(stack: Pick<Stack, "edge" | "mailCatcher">, count: number): Promise<Customer[]> {
   const auth = createClient(AuthService, transport(stack));
   return Promise.all(
     Array.from({ length: count }, async (_, index) => {
@@ -30,7 +32,7 @@ export async function makeCustomers(stack: Stack, count: number): Promise<Custom
 }
 
 /** Products with more stock than any run can sell. */
-export async function makeProducts(stack: Stack, count: number): Promise<string[]> {
+export async function makeProducts(stack: Admin, count: number): Promise<string[]> {
   const { accessToken } = await createClient(AuthService, transport(stack)).login({
     email: stack.adminEmail,
     password: stack.adminPassword,

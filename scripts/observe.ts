@@ -2,11 +2,13 @@
 import { join } from "node:path";
 import { generateObservability } from "../observability/generate.ts";
 import { down, status, up } from "./observe/life.ts";
-import { USUAL } from "./observe/programs.ts";
+import { PROMETHEUS, USUAL } from "./observe/programs.ts";
+import { install } from "./servers/install.ts";
 import { ROOT } from "./tree.ts";
 
 const USAGE = `bun run observe <command>
 
+  install   Prometheus, if it is not there; nothing is started
   up        collector, Tempo, Loki, Prometheus and Alertmanager beside \`bun dev\`; the first time all but Prometheus are built
   env       what \`bun dev\` needs to be seen, for the shell: eval "$(bun run observe env)"
   status    which of them run
@@ -18,8 +20,13 @@ const { OPS_PORT, SMTP_PORT, PAGER_URL } = process.env;
 
 const COMMANDS: Record<string, () => Promise<unknown> | unknown> = {
   generate: generateObservability,
+  install: () =>
+    install(
+      [PROMETHEUS].filter(({ found }) => !found()),
+      (line) => console.error(line),
+    ),
   async up() {
-    const shop = { opsPort: OPS_PORT || "9091", smtpPort: SMTP_PORT || "1025", pagerUrl: PAGER_URL };
+    const shop = { opsPorts: [OPS_PORT || "9091"], smtpPort: SMTP_PORT || "1025", pagerUrl: PAGER_URL };
     await up({ folder: FOLDER, ports: USUAL, ...shop }, (line) => console.error(line));
     const at = {
       Tempo: USUAL.TEMPO_HTTP,

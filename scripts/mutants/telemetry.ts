@@ -30,4 +30,18 @@ export const TELEMETRY: Mutant[] = [
     replace: "return message;",
     tests: ["tests/stories/traces.test.ts"],
   },
+  {
+    name: "delays: a timer counts from when it was set",
+    file: "packages/service/engine/handle.ts",
+    find: 'since: (kind === "job" ? envelope.due_at : undefined) ?? envelope.time,',
+    replace: "since: envelope.time,",
+    tests: ["packages/service/engine/delays.test.ts"],
+  },
+  {
+    name: "delays: an effect counts from the end of its lease",
+    file: "packages/service/engine/effects.ts",
+    find: "since: row.time });",
+    replace: "since: row.due_at });",
+    tests: ["packages/service/engine/delays.test.ts"],
+  },
 ];

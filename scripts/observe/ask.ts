@@ -31,6 +31,13 @@ export function createAsk(tempo: string, loki: string, prometheus: string) {
   }
   const seconds = () => Math.floor(Date.now() / 1_000);
   return {
+    /** The labels of what a query finds now. */
+    async now(query: string): Promise<Record<string, string>[]> {
+      const { data } = (await json(`${prometheus}/api/v1/query?${new URLSearchParams({ query })}`)) as {
+        data: { result: { metric: Record<string, string> }[] };
+      };
+      return data.result.map(({ metric }) => metric);
+    },
     /** The last minutes of a query, every two seconds. */
     async range(query: string): Promise<Series[]> {
       const over = new URLSearchParams({ query, start: String(seconds() - 300), end: String(seconds()), step: "2" });
@@ -59,8 +66,7 @@ export function createAsk(tempo: string, loki: string, prometheus: string) {
       };
       return data.result.flatMap(({ stream, values }) => values.map(([, text]) => ({ text, labels: stream })));
     },
-    /** Ids of the traces that TraceQL finds. */
-    /** Ids of traces, whole: Tempo leaves out the noughts that one begins with. */
+    /** Ids of the traces that TraceQL finds, whole: Tempo leaves out the noughts that one begins with. */
     async search(q: string): Promise<string[]> {
       const over = new URLSearchParams({ q, limit: "50", start: String(seconds() - 600), end: String(seconds() + 5) });
       const { traces = [] } = (await json(`${tempo}/api/search?${over}`)) as { traces?: { traceID: string }[] };

@@ -27,11 +27,32 @@ const BUILT: Built[] = [
 /** Paths by name. */
 export type Binaries = Record<string, string>;
 
-/** Builds what is not there yet. */
-export async function buildAll(say: (line: string) => void): Promise<Binaries> {
+/** Builds what is not there yet, of these or of all. */
+export async function buildAll(say: (line: string) => void, only?: string[]): Promise<Binaries> {
   const binaries: Binaries = {};
-  for (const built of BUILT) binaries[built.name] = await build(built, say);
+  for (const built of wanted(only)) binaries[built.name] = await build(built, say);
   return binaries;
+}
+
+/** The same for whoever can do without some: gives the reason of each that cannot be had within so many seconds, which are for all of them. */
+export async function buildWhatCan(
+  say: (line: string) => void,
+  secondsMax: number,
+  only?: string[],
+): Promise<Record<string, string>> {
+  const missing: Record<string, string> = {};
+  const end = performance.now() + secondsMax * 1_000;
+  for (const built of wanted(only)) {
+    const secondsLeft = Math.max(1, Math.floor((end - performance.now()) / 1_000));
+    await build(built, say, secondsLeft).catch((error: unknown) => {
+      missing[built.name] = `it could not be built: ${error instanceof Error ? error.message : String(error)}`;
+    });
+  }
+  return missing;
+}
+
+function wanted(only?: string[]): Built[] {
+  return BUILT.filter(({ name }) => !only || only.includes(name));
 }
 
 /** Where the program is, or will be: another place when its sources are others. */
@@ -42,7 +63,7 @@ function binaryOf({ name }: Built): string {
   return join(cacheFolder(), `${name}-${hash.digest("hex").slice(0, 12)}`, name);
 }
 
-async function build(built: Built, say: (line: string) => void): Promise<string> {
+async function build(built: Built, say: (line: string) => void, secondsMax?: number): Promise<string> {
   const binary = binaryOf(built);
   if (existsSync(binary)) return binary;
   const go = find("go");
@@ -51,12 +72,15 @@ async function build(built: Built, say: (line: string) => void): Promise<string>
   const folder = join(binary, "..");
   const work = `${folder}.${process.pid}`;
   mkdirSync(work, { recursive: true });
+  const began = performance.now();
   try {
     cpSync(join(SOURCES, built.name), work, { recursive: true });
     const tags = built.tags ? ["-tags", built.tags] : [];
-    await must([go, "build", ...FLAGS, ...tags, "-o", built.name, built.program], { cwd: work });
+    const limit = secondsMax ? ["timeout", "-k", "10", String(secondsMax)] : [];
+    await must([...limit, go, "build", ...FLAGS, ...tags, "-o", built.name, built.program], { cwd: work });
     rmSync(folder, { recursive: true, force: true });
     renameSync(work, folder);
+    say(`built ${built.name} in ${Math.round((performance.now() - began) / 1_000)} s`);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

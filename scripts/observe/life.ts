@@ -2,11 +2,10 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { find } from "../servers/find.ts";
-import { isAlive, kill, launch, memoryOf } from "../servers/processes.ts";
+import { isAlive, kill, launch, memoryOf, send } from "../servers/processes.ts";
 import type { Identity } from "../servers/server.ts";
 import { buildAll } from "./build.ts";
-import { type Place, type Program, programsIn } from "./programs.ts";
+import { type Place, PROMETHEUS, type Program, programsIn } from "./programs.ts";
 
 const READY_MS_MAX = 60_000;
 const LOOK_MS = 100;
@@ -18,10 +17,10 @@ interface Running {
 
 /** Builds what is not built yet, starts what is not running, and waits until all of it answers. */
 export async function up(place: Place, say: (line: string) => void): Promise<void> {
-  const { folder } = place;
-  if (!find("prometheus"))
-    throw new Error("Prometheus is not installed: apt-get install --no-install-recommends prometheus");
-  const programs = programsIn(place, await buildAll(say));
+  const { folder, only } = place;
+  if (!PROMETHEUS.found()) throw new Error("Prometheus is not installed: bun run observe install");
+  const binaries = await buildAll(say, only);
+  const programs = programsIn(place, binaries).filter(({ name }) => !only || only.includes(name));
   const running = kept(folder).filter(({ identity }) => isAlive(identity));
   for (const program of programs) {
     if (running.some(({ name }) => name === program.name)) continue;
@@ -30,6 +29,12 @@ export async function up(place: Place, say: (line: string) => void): Promise<voi
     keep(folder, running);
   }
   for (const program of programs) await ready(folder, program, running);
+}
+
+/** Has a Prometheus that runs read its configuration anew. */
+export function scrapeAnew(place: Place): void {
+  programsIn(place, {});
+  for (const { name, identity } of kept(place.folder)) if (name === "prometheus") send(identity, "SIGHUP");
 }
 
 /** Ends them, by force: what they keep is not worth the half minute that Tempo takes, and goes with them. */

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { find } from "../servers/find.ts";
+import type { Need } from "../servers/server.ts";
 import { ROOT } from "../tree.ts";
 import type { Binaries } from "./build.ts";
 
@@ -33,6 +34,16 @@ export const USUAL: Ports = {
   ALERTMANAGER: "9093",
 };
 
+export const PROGRAMS = ["collector", "tempo", "loki", "alertmanager", "prometheus"];
+
+/** The only one that is not built here. */
+export const PROMETHEUS: Need = {
+  name: "Prometheus",
+  found: () => find("prometheus") !== undefined,
+  apt: ["prometheus"],
+  brew: "prometheus",
+};
+
 export interface Program {
   name: string;
   argv: string[];
@@ -45,12 +56,16 @@ export interface Program {
 export interface Place {
   folder: string;
   ports: Ports;
-  /** Bodega's metrics. */
-  opsPort: string;
+  /** Bodega's metrics, of each process. */
+  opsPorts: string[];
   /** A mail server for alerts. */
   smtpPort: string;
   /** Is sent what is a page; without one pages are only mailed. */
   pagerUrl?: string | undefined;
+  /** Those that are wanted; left out, all. */
+  only?: string[];
+  /** Rules in place of the stack's. */
+  ruleFiles?: string;
 }
 
 /** Made into metrics so often: a person does not wait for it. */
@@ -137,15 +152,15 @@ export function programsIn(place: Place, binaries: Binaries): Program[] {
 }
 
 /** The stack's file with other targets: its rules are the same. */
-function prometheusConfig({ ports, opsPort }: Place): string {
+function prometheusConfig({ ports, opsPorts, ruleFiles }: Place): string {
   const config = Bun.YAML.parse(textOf("prometheus/prometheus.yml")) as Record<string, unknown>;
   return Bun.YAML.stringify({
     ...config,
     global: { scrape_interval: SCRAPED_EVERY, evaluation_interval: EVERY },
-    rule_files: [join(ROOT, "observability/prometheus/rules/*.yml")],
+    rule_files: [ruleFiles ?? join(ROOT, "observability/prometheus/rules/*.yml")],
     alerting: { alertmanagers: [{ static_configs: [{ targets: [at(ports.ALERTMANAGER)] }] }] },
     scrape_configs: [
-      { job_name: "bodega", honor_labels: true, static_configs: [{ targets: [at(opsPort)] }] },
+      { job_name: "bodega", honor_labels: true, static_configs: [{ targets: opsPorts.map(at) }] },
       { job_name: "collector", static_configs: [{ targets: [at(ports.COLLECTOR_METRICS)] }] },
     ],
   });

@@ -7,7 +7,7 @@ const MAY_IMPORT: [room: string, others: string[]][] = [
   ["tests/apart/", ["scripts/", "clients/edge/", "tests/kit/", "tests/chaos/"]],
   ["tests/nemesis/", ["scripts/", "clients/edge/", "tests/kit/", "tests/chaos/", "tests/apart/"]],
   ["tests/stack/", ["scripts/", "tests/kit/", "tests/chaos/"]],
-  ["tests/observability/", ["scripts/", "bench/"]],
+  ["tests/observability/", ["scripts/", "bench/", "tests/kit/"]],
   ["tests/*/", ["scripts/", "clients/edge/", "tests/kit/"]],
   ["bench/", ["scripts/"]],
   ["clients/*/", ["clients/edge/"]],

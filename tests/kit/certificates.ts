@@ -16,6 +16,8 @@ export interface Authority {
   ca: string;
   /** A certificate for such names, such as DNS:localhost or IP:127.0.0.1. */
   certify(...names: string[]): Certificate;
+  /** The same, good for so many days. */
+  certifyFor(days: number, ...names: string[]): Certificate;
   /** The same, over since yesterday. */
   certifyFormer(...names: string[]): Certificate;
   close(): void;
@@ -25,13 +27,15 @@ export function createAuthority(): Authority {
   const folder = mkdtempSync(join(tmpdir(), "bodega-authority-"));
   let made = 0;
   const self = pair(folder, "ca", ["-x509", "-days", "2", "-subj", "/CN=an authority of the tests"]);
+  function certify(days: number, names: string[]) {
+    const from = ["-CA", self.certPath, "-CAkey", self.keyPath, "-addext", `subjectAltName=${names.join()}`];
+    return pair(folder, `made-${made++}`, ["-x509", "-days", String(days), "-subj", "/CN=a server", ...from]);
+  }
   return {
     caPath: self.certPath,
     ca: self.cert,
-    certify(...names) {
-      const from = ["-CA", self.certPath, "-CAkey", self.keyPath, "-addext", `subjectAltName=${names.join()}`];
-      return pair(folder, `made-${made++}`, ["-x509", "-days", "2", "-subj", "/CN=a server", ...from]);
-    },
+    certify: (...names) => certify(2, names),
+    certifyFor: (days, ...names) => certify(days, names),
     certifyFormer(...names) {
       const asked = pair(folder, `made-${made++}`, [
         "-subj",

@@ -6,7 +6,14 @@ const LOOK_MS = 500;
 export type Look = () => Promise<string | undefined>;
 
 export interface Checks {
-  check(what: string, look: Look): Promise<void>;
+  /** Programs that cannot be had, with the reason of each. */
+  missing: Record<string, string>;
+  /** `needs` names programs; without one of them it is skipped. */
+  check(what: string, look: Look, needs?: string[]): Promise<void>;
+  /** The same of what cannot become so by waiting: it is looked at once. */
+  checkNow(what: string, look: Look, needs?: string[]): Promise<void>;
+  /** What is not asked at all, and why. */
+  skip(what: string, why: string): void;
   counts(): { passed: number; failed: number; skipped: number };
 }
 
@@ -14,18 +21,29 @@ export const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 export const unless = (holds: boolean, otherwise: () => string) => (holds ? undefined : otherwise());
 
-export function createChecks(): Checks {
+export function createChecks(missing: Record<string, string> = {}): Checks {
   let passed = 0;
   let failed = 0;
+  let skipped = 0;
+  function skip(what: string, why: string) {
+    skipped += 1;
+    say(`skipped ${what}: ${why}`);
+  }
   return {
-    async check(what, look) {
-      const wrong = await wrongAfter(look);
-      if (wrong === undefined) passed += 1;
-      else failed += 1;
-      say(`${wrong === undefined ? "ok    " : "FAILED"} ${what}${wrong === undefined ? "" : `: ${wrong}`}`);
-    },
-    counts: () => ({ passed, failed, skipped: 0 }),
+    missing,
+    skip,
+    check: (what, look, needs) => count(what, () => wrongAfter(look), needs),
+    checkNow: (what, look, needs) => count(what, look, needs),
+    counts: () => ({ passed, failed, skipped }),
   };
+  async function count(what: string, ask: Look, needs: string[] = []) {
+    const [without] = needs.filter((name) => missing[name]);
+    if (without) return skip(what, `without ${without}, as ${missing[without]}`);
+    const wrong = await ask().catch((error: unknown) => String(error));
+    if (wrong === undefined) passed += 1;
+    else failed += 1;
+    say(`${wrong === undefined ? "ok    " : "FAILED"} ${what}${wrong === undefined ? "" : `: ${wrong}`}`);
+  }
 }
 
 /** Throws what is still wrong when patience has ended: what comes next makes no sense without it. */

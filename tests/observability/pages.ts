@@ -3,7 +3,8 @@ import { mailsTo } from "../../scripts/copy/mails.ts";
 import { SERVICE_NAMES } from "../../services/all.ts";
 import { type Checks, unless } from "./check.ts";
 
-const OPERATOR = "operator@bodega.example";
+/** Whom Alertmanager mails. */
+export const OPERATOR = "operator@bodega.example";
 /** A label of the alerts that are sent here: the shop's own come too, whose goals burn at the speed of its clock. */
 const PLANTED = "planted-here";
 
@@ -31,6 +32,7 @@ export function openPager() {
     },
   });
   return {
+    pages,
     url: `http://127.0.0.1:${server.port}/`,
     /** Of what was planted, as "firing DatabaseAway 11", in the order of coming. */
     told: () =>

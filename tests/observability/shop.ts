@@ -1,6 +1,6 @@
 // What people do in a shop that is being looked at.
-import { createClient } from "@connectrpc/connect";
-import { makeCustomers, makeProducts, transport } from "../../bench/people.ts";
+import { ConnectError, createClient } from "@connectrpc/connect";
+import { type Customer, makeCustomers, makeProducts, transport } from "../../bench/people.ts";
 import type { Stack } from "../../bench/stack.ts";
 import { AuthService } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { OrderService, OrderStatus, Reservation } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
@@ -8,18 +8,34 @@ import { PaymentService, PaymentStatus } from "../../packages/api/gen/bodega/pay
 import { unless, until } from "./check.ts";
 
 const PAUSE_MS = 500;
+const TRADERS = 4;
+const TRADER_PAUSE_MS = 1_000;
 
 export type Shop = Awaited<ReturnType<typeof openShop>>;
 
-export async function openShop(stack: Stack) {
-  const [customer] = await makeCustomers(stack, 1);
-  const [productId = ""] = await makeProducts(stack, 1);
+/** Where it is, who is its admin, and the databases of its services. */
+export type Place = Pick<Stack, "edge" | "mailCatcher" | "adminEmail" | "adminPassword" | "database">;
+
+export interface Goods {
+  customer: Customer;
+  productId: string;
+}
+
+/** A customer and what there is to buy. */
+export async function stockUp(place: Place): Promise<Goods> {
+  const [customer] = await makeCustomers(place, 1);
+  const [productId] = await makeProducts(place, 1);
+  if (!customer || !productId) throw new Error("expected a customer and a product, found none");
+  return { customer, productId };
+}
+
+export async function openShop(stack: Place, { customer, productId }: Goods) {
   const { accessToken } = await createClient(AuthService, transport(stack)).login({
     email: stack.adminEmail,
     password: stack.adminPassword,
   });
-  const orders = createClient(OrderService, transport(stack, customer?.token));
-  const payments = createClient(PaymentService, transport(stack, customer?.token));
+  const orders = createClient(OrderService, transport(stack, customer.token));
+  const payments = createClient(PaymentService, transport(stack, customer.token));
   const refunds = createClient(PaymentService, transport(stack, accessToken));
   const now = async (orderId: string) => (await orders.getOrder({ orderId })).order;
 
@@ -59,6 +75,18 @@ export async function openShop(stack: Stack) {
         return unless(status === PaymentStatus.REFUNDED, () => `its payment is ${status}`);
       });
     },
+    /** An order, whatever becomes of it. Refused, or not answered, is an answer too. */
+    async place(): Promise<boolean> {
+      const asked = orders.placeOrder({ requestId: crypto.randomUUID(), lines: [{ productId, quantity: 1 }] });
+      return asked.then(
+        () => true,
+        (error: unknown) => !(error instanceof ConnectError) && Promise.reject(error),
+      );
+    },
+    /** Compares our books with the provider's: how many things differ. */
+    async reconcile() {
+      return (await refunds.reconcile({})).differences.length;
+    },
     /** An order now and then, so that whoever looks at the shop sees it at work. */
     async goOn(signal: AbortSignal) {
       for (; !signal.aborted; await Bun.sleep(PAUSE_MS)) await reserved();
@@ -75,4 +103,19 @@ export async function openShop(stack: Stack) {
         await stack.database(service).sql`delete from parked`;
     },
   };
+}
+
+/** People who order all the time, while `look` looks. */
+export async function withTrade<T>(shop: Pick<Shop, "place">, look: () => Promise<T>): Promise<T> {
+  let open = true;
+  async function trade() {
+    for (; open; await Bun.sleep(TRADER_PAUSE_MS)) await shop.place();
+  }
+  const trading = Promise.all(Array.from({ length: TRADERS }, trade));
+  try {
+    return await look();
+  } finally {
+    open = false;
+    await trading;
+  }
 }

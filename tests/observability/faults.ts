@@ -1,0 +1,201 @@
+// Each alert by the fault that it is about, made for real on running services: it fires, nothing else does, and it is over when the fault is.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ALERTS } from "../../observability/alerts.ts";
+import { alertNames } from "../../observability/rules.ts";
+import { mailsTo } from "../../scripts/copy/mails.ts";
+import { freePorts } from "../../scripts/copy/ports.ts";
+import { type Ask, createAsk } from "../../scripts/observe/ask.ts";
+import { down, scrapeAnew, up } from "../../scripts/observe/life.ts";
+import { type Place, USUAL } from "../../scripts/observe/programs.ts";
+import { type Watch, watchMachine } from "./busy.ts";
+import { type Checks, say, unless } from "./check.ts";
+import { timersSoon } from "./database-faults.ts";
+import { startFaultShop } from "./fault-shop.ts";
+import { OPERATOR, openPager, type Pager } from "./pages.ts";
+import { startRedis } from "./redis-server.ts";
+import { type Broken, type Fault, ROUNDS } from "./rounds.ts";
+import { openShop, stockUp, withTrade } from "./shop.ts";
+import { writeShortRules } from "./short-rules.ts";
+
+/** So many times shorter do the rules wait and look back. What they compare with is what it is; */
+const SHORTER = 30;
+/** but ages are told in the time that orders live by, which runs so many times faster: an order that waits for a minute has waited for six seconds. */
+const TIME_SCALE = 10;
+/** Longer than any alert of a cause waits. */
+const HEALTHY_MS = 30_000;
+
+/** Alerts that no fault here makes, and why. They have their tests in observability/rules.test.ts, as all have. */
+const NOT_MADE: Record<string, string> = {
+  FactsKeptTooLong: "it is about Kafka's topics, and here PostgreSQL carries the facts",
+  ClaimsLost: "whether a worker that was frozen comes back with a claim that is lost is chance",
+  ManyRefused:
+    "a crowd that has to be refused for so long leaves this machine no time to answer Prometheus; bench/overload.ts makes one",
+};
+/** A ticket about a goal looks back three days, which are hours here: it may come of any of these faults, and stays. */
+const LOUD = 'ALERTS{alertstate="firing", alertname!~".+Burns"} or ALERTS{alertstate="firing", severity="page"}';
+
+export async function makeFaults(checks: Checks): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "bodega-faults-seen-"));
+  const pager = openPager();
+  const watch = watchMachine();
+  const redis = await startRedis(folder);
+  const shopPlace = await startFaultShop(TIME_SCALE, redis?.url);
+  try {
+    const ports = { ...USUAL, ...(await freePorts(Object.keys(USUAL))) };
+    const at = (port: string) => `http://127.0.0.1:${port}`;
+    const shop = await openShop(shopPlace, await stockUp(shopPlace));
+    await shop.paid();
+    const place: Place = {
+      folder: join(folder, "observed"),
+      ports,
+      opsPorts: [shopPlace.opsPort],
+      smtpPort: shopPlace.smtpPort,
+      pagerUrl: pager.url,
+      only: ["prometheus", "alertmanager"].filter((name) => !checks.missing[name]),
+      ruleFiles: writeShortRules(join(folder, "rules"), SHORTER),
+    };
+    await up(place, say);
+    const scrape = (opsPorts: string[]) => scrapeAnew({ ...place, opsPorts });
+    const broken = { place: shopPlace, shop, redis, scrape, watch };
+    const ask = createAsk("", "", at(ports.PROMETHEUS));
+    await withTrade(shop, async () => {
+      await healthy(checks, ask, broken);
+      for (const faults of ROUNDS) await makeTogether(checks, ask, broken, faults);
+    });
+    await told(checks, pager, () => mailsTo(shopPlace.mailCatcher, OPERATOR));
+    named(checks);
+  } finally {
+    await shopPlace.close();
+    await down(join(folder, "observed"));
+    await redis?.kill();
+    pager.close();
+    watch.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function healthy(checks: Checks, ask: Ask, broken: Broken): Promise<void> {
+  const began = performance.now();
+  // What has never happened is not counted: the first timer is.
+  await timersSoon(broken.place);
+  await Bun.sleep(HEALTHY_MS);
+  await checkSilent(checks, ask, {
+    what: `a shop that trades for ${HEALTHY_MS / 1_000} s is silent`,
+    since: began,
+    watch: broken.watch,
+  });
+}
+
+async function makeTogether(checks: Checks, ask: Ask, broken: Broken, faults: Fault[]): Promise<void> {
+  const { check, skip } = checks;
+  const began = performance.now();
+  const possible = faults.filter((fault) => {
+    const why = fault.impossible?.(broken);
+    if (why) for (const alert of fault.alerts) skip(`${fault.what}: ${alert}`, why);
+    return !why;
+  });
+  const made: { fault: Fault; end: () => unknown }[] = [];
+  for (const fault of possible) made.push({ fault, end: await fault.make(broken) });
+  for (const { what, alerts } of possible)
+    for (const alert of alerts) await check(`${what}: ${alert} fires`, () => fires(ask, alert, true));
+  for (const { end } of made) await end();
+  for (const { what, later = [] } of possible)
+    for (const alert of later) await check(`when it is over, ${what}: ${alert} fires`, () => fires(ask, alert, true));
+  for (const { alerts, later = [] } of possible)
+    for (const alert of [...alerts, ...later]) await check(`${alert} is over`, () => fires(ask, alert, false));
+  const expected = possible.flatMap(({ alerts, later = [], follows = [] }) => [...alerts, ...later, ...follows]);
+  const names = possible.map(({ what }) => what).join("; ");
+  await checkSilent(
+    checks,
+    ask,
+    { what: `nothing else was heard of: ${names}`, since: began, watch: broken.watch },
+    expected,
+  );
+  await check("and all is silent again", async () => {
+    const firing = await ask.now(LOUD);
+    return unless(firing.length === 0, () => listed(firing));
+  });
+}
+
+async function fires(ask: Ask, alert: string, wanted: boolean): Promise<string | undefined> {
+  const firing = (await ask.now(LOUD)).filter(({ alertname }) => alertname === alert);
+  return unless(firing.length > 0 === wanted, () => (wanted ? "it does not" : listed(firing)));
+}
+
+interface Silence {
+  what: string;
+  since: number;
+  watch: Watch;
+}
+
+/** Nothing has fired since then but these. Goals are about time, which a machine that is too busy has not. */
+async function checkSilent(
+  checks: Checks,
+  ask: Ask,
+  { what, since, watch }: Silence,
+  but: string[] = [],
+): Promise<void> {
+  const window = `[${Math.ceil((performance.now() - since) / 1_000)}s]`;
+  const counted = LOUD.replaceAll(/ALERTS\{[^}]*\}/g, (series) => `count_over_time(${series}${window})`);
+  const heard = (await ask.now(`count by (alertname) (${counted})`)).map(({ alertname = "" }) => alertname);
+  const others = heard.filter((name) => !but.includes(name));
+  const busy = watch.tooBusySince(since);
+  if (others.length > 0 && busy) return checks.skip(`${what} (${others})`, busy);
+  await checks.checkNow(what, async () => unless(others.length === 0, () => others.join()));
+}
+
+const listed = (alerts: Record<string, string>[]) => alerts.map((labels) => Object.values(labels).join(" ")).join("; ");
+
+/** What came to people of it, by the real Alertmanager. */
+async function told({ check }: Checks, pager: Pager, mails: () => Promise<{ subject: string }[]>) {
+  const needs = ["alertmanager"];
+  await check(
+    "of a database that does not answer, and of all that follows from it, the pager is told once, and once that it is over",
+    async () => {
+      const first = pager.pages.findIndex(({ groupLabels }) => groupLabels["alertname"] === "DatabaseAway");
+      const over = pager.pages.findIndex(
+        ({ groupLabels, status }, at) =>
+          at > first && groupLabels["alertname"] === "DatabaseAway" && status === "resolved",
+      );
+      const during = pager.pages.slice(Math.max(0, first), over).map(({ groupLabels }) => groupLabels["alertname"]);
+      return unless(
+        first >= 0 && over > first && during.every((name) => name === "DatabaseAway"),
+        () => `it was told of ${during}`,
+      );
+    },
+    needs,
+  );
+  await check(
+    "each cause was mailed, and that it is over",
+    async () => {
+      const subjects = (await mails()).map(({ subject }) => subject);
+      const causes = ROUNDS.flat()
+        .flatMap(({ alerts }) => alerts)
+        .filter((name) => !SYMPTOMS.has(name));
+      const silent = causes.flatMap((name) =>
+        ["FIRING", "RESOLVED"].flatMap((state) =>
+          subjects.some((subject) => subject.includes(state) && subject.includes(name)) ? [] : `${state} ${name}`,
+        ),
+      );
+      return unless(silent.length === 0, () => `nothing was mailed of ${silent}`);
+    },
+    needs,
+  );
+}
+
+const SYMPTOMS = new Set([
+  ...ALERTS.flatMap(({ name, symptom }) => (symptom ? name : [])),
+  ...alertNames().filter((name) => name.endsWith("Burns")),
+]);
+
+/** Every alert is made here, or named with the reason. */
+function named({ skip }: Checks): void {
+  const made = new Set(ROUNDS.flat().flatMap(({ alerts, later = [] }) => [...alerts, ...later]));
+  for (const alert of alertNames().filter((name) => !made.has(name))) {
+    const why = NOT_MADE[alert];
+    if (!why) throw new Error(`${alert} is neither made by a fault nor named with a reason`);
+    skip(`${alert} is made for real`, why);
+  }
+}

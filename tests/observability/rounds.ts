@@ -1,0 +1,206 @@
+// The faults. Those of one round are made together, because none of them makes what another one is about.
+import type { Watch } from "./busy.ts";
+import { holdTimers, takeConnections, tellTwice } from "./database-faults.ts";
+import { type FaultShop, stutter } from "./fault-shop.ts";
+import type { RedisServer } from "./redis-server.ts";
+import type { Shop } from "./shop.ts";
+
+export interface Broken {
+  place: FaultShop;
+  shop: Shop;
+  /** undefined where none is installed. */
+  redis: RedisServer | undefined;
+  watch: Watch;
+  /** Has Prometheus ask these processes from now on. */
+  scrape(opsPorts: string[]): void;
+}
+
+export interface Fault {
+  what: string;
+  /** Fire while it lasts. */
+  alerts: string[];
+  /** Fire when it is over: what came late is measured when it comes. */
+  later?: string[];
+  /** May fire besides: what follows from it, as it comes. */
+  follows?: string[];
+  /** Why it cannot be made on this machine. */
+  impossible?(broken: Broken): string | undefined;
+  /** Gives back its end. */
+  make(broken: Broken): Promise<() => unknown>;
+}
+
+/** What is late, or refused, when nothing gets on. */
+const STANDSTILL = [
+  ...["OutboxBehind", "JobsBehind", "CanaryMissing", "CanaryBurns", "StockFreshnessBurns", "StatisticsFreshnessBurns"],
+  ...["MailDeliveryBurns", "PlacingLatencyBurns", "PlacingAvailabilityBurns", "BrokerAway"],
+];
+
+const MANY_JOBS = 10_500;
+const SLOW_MAIL_MS = 1_500;
+const AHEAD_MS = 3_000;
+const DAYS_LEFT = 5;
+const MAILS = 5;
+/** A lease is fifteen seconds. */
+const FROZEN_MS = 19_000;
+
+export const ROUNDS: Fault[][] = [
+  [
+    {
+      what: "a fact that nobody can read",
+      alerts: ["MessagesParked"],
+      async make({ shop }) {
+        await shop.poison();
+        return shop.discard;
+      },
+    },
+    {
+      what: "a provider that has taken another sum than we know of",
+      alerts: ["ReconciliationDiffers"],
+      async make({ place, shop }) {
+        const { sql } = place.database("payment");
+        const add = (amount: number) =>
+          sql`update provider_checkouts set amount_minor_units = amount_minor_units + ${amount} where outcome = 'captured'`;
+        await add(1);
+        await shop.reconcile();
+        return async () => {
+          await add(-1);
+          await shop.reconcile();
+        };
+      },
+    },
+    {
+      what: "a Redis that was killed",
+      alerts: ["RedisAway"],
+      impossible: ({ redis }) => (redis ? undefined : "redis-server is not installed"),
+      async make({ redis }) {
+        await redis?.kill();
+        return redis?.start ?? (() => {});
+      },
+    },
+    {
+      what: `a certificate that ends in ${DAYS_LEFT} days`,
+      alerts: ["CertificateExpires"],
+      async make({ place: { certificate } }) {
+        await certificate.show(DAYS_LEFT);
+        return () => certificate.show();
+      },
+    },
+    {
+      what: "a replication slot that nobody reads",
+      alerts: ["SlotBehind"],
+      async make({ place: { root } }) {
+        await root.sql`select pg_create_physical_replication_slot('nobody', true)`;
+        return () => root.sql`select pg_drop_replication_slot('nobody')`;
+      },
+    },
+    {
+      what: "a program that takes nearly all connections of PostgreSQL",
+      alerts: ["DatabaseStrained"],
+      make: ({ place }) => takeConnections(place),
+    },
+    {
+      what: "a disk that is nearly full",
+      alerts: ["DiskFull"],
+      impossible: ({ place }) => (place.disk.mounted ? undefined : "this user may not mount a disk"),
+      async make({ place: { disk } }) {
+        await disk.fill();
+        return disk.empty;
+      },
+    },
+    {
+      what: `a machine whose clock is ${AHEAD_MS / 1_000} s ahead`,
+      alerts: ["ClockOff"],
+      async make({ place }) {
+        place.setClock(AHEAD_MS);
+        return () => place.setClock(0);
+      },
+    },
+    {
+      what: "thousands of jobs for a service that nobody runs",
+      alerts: ["BrokerStrained"],
+      async make({ place }) {
+        const { sql } = place.database("broker");
+        await sql`
+          insert into queued (queue, id, type, key, body, traceparent, request_id)
+          select 'nobody', gen_random_uuid(), 'nobody.knows', '', '', '', '' from generate_series(1, ${MANY_JOBS}::int)`;
+        return () => sql`delete from queued where queue = 'nobody'`;
+      },
+    },
+    {
+      what: "a mail server that takes its time for each word",
+      alerts: ["MailDeliveryBurns"],
+      follows: ["JobsBehind"],
+      async make({ place: { ways } }) {
+        ways.mail.delayAnswers(SLOW_MAIL_MS);
+        return ways.mail.pass;
+      },
+    },
+  ],
+  [
+    {
+      what: "a teller that tells a sum twice",
+      alerts: ["CanaryDoubled"],
+      make: ({ place }) => tellTwice(place),
+    },
+    {
+      what: "a forgotten transaction that holds timers which are due",
+      alerts: ["JobsBehind"],
+      later: ["TimersOnTimeBurns"],
+      make: ({ place }) => holdTimers(place),
+    },
+  ],
+  [
+    {
+      what: "a broker that does not answer",
+      alerts: ["BrokerAway", "OutboxBehind", "CanaryMissing", "CanaryBurns"],
+      later: ["StockFreshnessBurns", "StatisticsFreshnessBurns"],
+      follows: ["JobsBehind", "MailDeliveryBurns"],
+      async make({ place: { ways } }) {
+        ways.broker.swallow();
+        return ways.broker.pass;
+      },
+    },
+  ],
+  [
+    {
+      what: "a machine that has too much else to do",
+      alerts: ["EventLoopBlocked", "PlacingLatencyBurns"],
+      follows: [...STANDSTILL, "ClaimsLost", "RedisAway", "ServiceDown"],
+      make: async ({ place }) => stutter(place.first, 650, 200),
+    },
+  ],
+  [
+    {
+      what: "a database that does not answer",
+      alerts: ["DatabaseAway", "PlacingAvailabilityBurns"],
+      follows: STANDSTILL,
+      async make({ place: { ways } }) {
+        const both = [ways.database, ways.broker];
+        for (const way of both) way.swallow();
+        return () => {
+          for (const way of both) way.pass();
+        };
+      },
+    },
+  ],
+  [
+    {
+      what: "a process that is frozen for longer than its leases, with mails in its hands",
+      alerts: ["ServiceDown"],
+      follows: [...STANDSTILL, "ClaimsLost"],
+      async make({ place, shop, scrape }) {
+        const other = await place.startOther();
+        scrape([place.opsPort, other.opsPort]);
+        place.ways.mail.swallow();
+        for (let mail = 0; mail < MAILS; mail++) await shop.place();
+        process.kill(place.first.pid, "SIGSTOP");
+        const frozen = Bun.sleep(FROZEN_MS);
+        return async () => {
+          await frozen;
+          process.kill(place.first.pid, "SIGCONT");
+          place.ways.mail.pass();
+        };
+      },
+    },
+  ],
+];
