@@ -50,11 +50,13 @@ if (import.meta.main) {
   }
   const closers: Closers = [];
   // What was started is ended, whoever ends this.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => void closeAll(closers).then(() => process.exit(1)));
+  const interrupted = new Promise<never>((_, reject) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.once(signal, () => reject(new Error(`ended by ${signal}`)));
+  });
   let counts = { passed: 0, failed: 1, skipped: 0 };
   try {
-    counts = await test(size === "small" ? ["small"] : [], events, closers);
+    counts = await Promise.race([test(size === "small" ? ["small"] : [], events, closers), interrupted]);
   } catch (error) {
     say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
