@@ -21,6 +21,8 @@ const PARTS: Part[] = [
       "packages/jobs/rabbitmq-cluster.test.ts",
       "packages/locks/redis.test.ts",
       "scripts/servers/servers.test.ts",
+      "packages/locks/redis-tls.test.ts",
+      "tests/servers/tls.test.ts",
       "tests/servers/k6.test.ts",
       "tests/servers/way-in.test.ts",
       "tests/servers/rabbitmq-system.test.ts",

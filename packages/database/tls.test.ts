@@ -1,10 +1,8 @@
 // PostgreSQL over TLS, with an authority of the test's own: whom we talk to is checked as far as the URL says.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, chownSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { type Authority, createAuthority } from "../../tests/kit/certificates.ts";
-import { eventually } from "../../tests/kit/eventually.ts";
 import { startTestPostgres } from "../../tests/kit/postgres.ts";
+import { speakTls } from "../../tests/kit/postgres-tls.ts";
 import { openDatabase } from "./database.ts";
 import { readDatabaseUrl, withTls } from "./url.ts";
 
@@ -16,21 +14,7 @@ let url: string;
 beforeAll(async () => {
   [authority, stranger] = [createAuthority(), createAuthority()];
   url = await startTestPostgres();
-  const { cert, key } = authority.certify("DNS:localhost");
-  const admin = openDatabase(url, "admin");
-  const [row] = await admin.sql<{ data_directory: string }[]>`show data_directory`;
-  const folder = row?.data_directory ?? "";
-  const { uid, gid } = statSync(folder);
-  for (const [name, content] of Object.entries({ "tls.crt": cert, "tls.key": key, "tls.ca": authority.ca })) {
-    writeFileSync(join(folder, name), content);
-    chownSync(join(folder, name), uid, gid);
-    chmodSync(join(folder, name), 0o600);
-  }
-  for (const setting of ["ssl_cert_file = 'tls.crt'", "ssl_key_file = 'tls.key'", "ssl_ca_file = 'tls.ca'", "ssl = on"])
-    await admin.sql.unsafe(`alter system set ${setting}`);
-  await admin.sql`select pg_reload_conf()`;
-  await eventually(async () => (await encrypted("sslmode=require")) === true);
-  await admin.close();
+  await speakTls(url, authority);
 });
 afterAll(() => {
   authority.close();

@@ -1,0 +1,73 @@
+// The program as people start it, on a PostgreSQL that it reaches over TLS alone, and whose write-ahead log it reads over TLS too.
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { openDatabase } from "../../packages/database/database.ts";
+import { startCopy } from "../../scripts/copy/start.ts";
+import { createClient } from "../chaos/client.ts";
+import { createDice } from "../chaos/dice.ts";
+import { oneOrder } from "../chaos/one-order.ts";
+import { newPlace, type Place } from "../chaos/place.ts";
+import { openShop } from "../chaos/shop.ts";
+import { type Authority, createAuthority } from "../kit/certificates.ts";
+import { startTestPostgres } from "../kit/postgres.ts";
+import { speakTls } from "../kit/postgres-tls.ts";
+
+setDefaultTimeout(300_000);
+const [authority, stranger] = [createAuthority(), createAuthority()];
+let url: string;
+let place: Place;
+
+beforeAll(async () => {
+  url = await startTestPostgres();
+  await speakTls(url, authority);
+  place = await newPlace();
+});
+afterAll(() => {
+  authority.close();
+  stranger.close();
+  if (place) rmSync(place.folder, { recursive: true, force: true });
+});
+
+const over = ({ caPath }: Authority, at = url) =>
+  `${at.replace("127.0.0.1", "localhost")}?sslmode=verify-full&sslrootcert=${caPath}`;
+
+const start = (DATABASE_URL: string) =>
+  startCopy({ env: { ...place.env, DATABASE_URL, RELAY: "wal" }, logFile: place.logFile });
+
+test("an order is placed, paid and completed, and nobody of ours has spoken in the clear", async () => {
+  const copy = start(over(authority));
+  const admin = openDatabase(url, "test");
+  try {
+    await copy.open();
+    const client = createClient(place.base, createDice(1));
+    await oneOrder(client, await openShop(client, place.mailUrl, 1));
+    const clients = await admin.sql<{ backend_type: string; ssl: boolean }[]>`
+      select distinct backend_type, ssl from pg_stat_activity join pg_stat_ssl using (pid)
+      where usename like 'bodega%' order by backend_type`;
+    expect([...clients]).toEqual([
+      { backend_type: "client backend", ssl: true },
+      { backend_type: "walsender", ssl: true },
+    ]);
+  } finally {
+    await admin.close();
+    await copy.end();
+  }
+});
+
+test.each<[string, () => string, RegExp]>([
+  ["another authority", () => over(stranger), /certificate|issuer/i],
+  [
+    "another password",
+    () => over(authority, url.replace(/:[^:@/]+@/, ":not-the-password@")),
+    /password authentication/,
+  ],
+])("with %s it does not start, and says why", async (_, databaseUrl, says) => {
+  const copy = start(databaseUrl());
+  const opened = copy.open().then(
+    () => "open",
+    () => "ended",
+  );
+  expect([await opened, await copy.exited]).toEqual(["ended", 1]);
+  expect(copy.said()).toMatch(says);
+  expect(copy.said()).not.toContain("not-the-password");
+});
