@@ -3,6 +3,7 @@
 import { parseArgs } from "node:util";
 import { startTestPostgres } from "../tests/kit/postgres.ts";
 import { run, summary } from "./command.ts";
+import { AUTH } from "./mutants/auth.ts";
 import { DATABASE } from "./mutants/database.ts";
 import { ENGINE } from "./mutants/engine.ts";
 import type { Mutant } from "./mutants/mutant.ts";
@@ -10,7 +11,7 @@ import { copyTree, verdictOn } from "./mutants/plant.ts";
 import { SERVICES } from "./mutants/services.ts";
 import { TELEMETRY } from "./mutants/telemetry.ts";
 
-export const MUTANTS: Mutant[] = [...DATABASE, ...ENGINE, ...SERVICES, ...TELEMETRY];
+export const MUTANTS: Mutant[] = [...AUTH, ...DATABASE, ...ENGINE, ...SERVICES, ...TELEMETRY];
 
 if (import.meta.main) {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { seconds: { type: "string" } } });

@@ -36,7 +36,7 @@ function spellings(name: string): string {
 }
 
 /** URLs that hold no password, and are refused when they do. */
-const ADDRESSES = ["PUBLIC_URL", "CANARY_URL", "<SERVICE>_URL"];
+const ADDRESSES = ["PUBLIC_URL", "CANARY_URL", "<SERVICE>_URL", "PASSKEY_ORIGINS", "PASSKEY_RP_ID"];
 
 /** What holds a secret by its name but cannot be given as a file. */
 export function unfiled(names: string[]): string[] {

@@ -161,7 +161,18 @@ export const GROUPS: Record<string, Variable[]> = {
     {
       name: "REQUIRE_ADMIN_TOTP",
       unset: "`off`",
-      meaning: "`on`: who has no second factor is no admin until there is one (`bodega totp enable`)",
+      meaning:
+        "`on`: who has no second factor is no admin: TOTP (`bodega totp enable`), or the passkey that opened a session",
+    },
+    {
+      name: "PASSKEY_ORIGINS",
+      unset: "no passkeys",
+      meaning: "origins of pages that ask for passkeys, by comma, such as `https://shop.example`",
+    },
+    {
+      name: "PASSKEY_RP_ID",
+      unset: "the host that all of `PASSKEY_ORIGINS` are under",
+      meaning: "the host that passkeys are for; when it changes, those that are there open nothing any more",
     },
   ],
   "What it plays": [

@@ -36,6 +36,7 @@ export const DRIVERS: Record<string, RegExp> = {
   amqplib: /^packages\/jobs\/rabbitmq(-link)?\.ts$/,
   ioredis: /^packages\/locks\/redis\.ts$/,
   otpauth: /^services\/auth\/totp\.ts$/,
+  "@simplewebauthn/server": /^services\/auth\/passkeys\/passkeys\.ts$/,
   jose: /^(packages\/service\/wire\/tokens|services\/auth\/keys)\.ts$/,
   nodemailer: /^services\/mail\/transport\/smtp\.ts$/,
   stripe: /^services\/payment\/provider\/stripe\.ts$/,

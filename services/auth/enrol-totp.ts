@@ -6,6 +6,7 @@ import type { Caller } from "../../packages/service/caller.ts";
 import { refused } from "../../packages/service/errors.ts";
 import type { AuthConfig } from "./config.ts";
 import { ownAccount } from "./own-account.ts";
+import { refuseByPasswordAlone } from "./passkeys/passkeys.ts";
 import * as store from "./store.ts";
 import * as ticketStore from "./ticket-store.ts";
 import { newTotp, sealedTotp } from "./totp.ts";
@@ -20,6 +21,7 @@ export async function enrolTotp(
 ) {
   const user = await ownAccount(app, caller, password, signal);
   if (user.totp_since) throw enabled();
+  await refuseByPasswordAlone(app, app.sql, caller, user);
   const totp = newTotp(app, user.email);
   await app.transact(async (tx) => {
     await ticketStore.saveTotp(tx.sql, user.user_id, await sealedTotp(app, tx.sql, user.user_id, totp.secret));

@@ -12,7 +12,7 @@ import * as store from "./store.ts";
 import { throttleLogin } from "./throttle.ts";
 import * as ticketStore from "./ticket-store.ts";
 import { findRegistration } from "./tickets.ts";
-import { digestOf, normaliseEmail } from "./user.ts";
+import { accountBlocked, digestOf, normaliseEmail } from "./user.ts";
 
 const CHALLENGE_BYTES = 32;
 const CHALLENGE_LIFE_MS = 5 * 60_000;
@@ -38,7 +38,7 @@ export async function login(
     throw theirs ? notVerified() : wrong();
   }
   if (!user.verified_at) throw notVerified();
-  if (user.blocked_at) throw blocked();
+  if (user.blocked_at) throw accountBlocked();
 
   if (user.totp_since) return challengeOf(app, user);
   const session = await newSession(app, user);
@@ -66,11 +66,6 @@ async function challengeOf(app: App<AuthConfig>, user: store.CredentialsRow) {
 function notVerified() {
   const message = "the e-mail address is not verified: enter the mailed code first";
   return refused(Code.FailedPrecondition, "EMAIL_NOT_VERIFIED", message);
-}
-
-/** Only who knows the password is told. */
-function blocked() {
-  return refused(Code.PermissionDenied, "ACCOUNT_BLOCKED", "this account was closed by an admin: ask the shop");
 }
 
 function wrong() {

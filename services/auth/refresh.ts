@@ -56,7 +56,7 @@ export async function refresh(
   const signer = issued.kid === key.kid ? key : ((await keyById(app, issued.kid)) ?? key);
   const issue = {
     userId: session.user_id,
-    roles: rolesNow(app.config, session),
+    roles: rolesNow(app.config, session, session.passkey_id !== null),
     tokenId: issued.access_token_id,
     issuedAt: issued.issued_at,
   };

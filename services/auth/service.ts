@@ -2,20 +2,25 @@ import { AuthService } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { forDays, forever, until } from "../../packages/database/retention.ts";
 import { answers, service } from "../../packages/service/service.ts";
 import type { Environment } from "../../packages/service/variables.ts";
+import { beginPasskeyLogin } from "./begin-passkey-login.ts";
+import { beginPasskeyRegistration } from "./begin-passkey-registration.ts";
 import { blockUser } from "./block-user.ts";
 import { changeEmail } from "./change-email.ts";
 import { changePassword } from "./change-password.ts";
 import { completeLogin } from "./complete-login.ts";
+import { completePasskeyLogin } from "./complete-passkey-login.ts";
 import { type AuthConfig, readConfig } from "./config.ts";
 import { confirmTotp } from "./confirm-totp.ts";
 import { deleteAccount } from "./delete-account.ts";
 import { endSession } from "./end-session.ts";
 import { enrolTotp } from "./enrol-totp.ts";
 import { ensureAdmin } from "./ensure-admin.ts";
+import { finishPasskeyRegistration } from "./finish-passkey-registration.ts";
 import { getMe } from "./get-me.ts";
 import { getRoles } from "./get-roles.ts";
 import { getSigningKeys } from "./get-signing-keys.ts";
 import { prepareKeys } from "./keys.ts";
+import { listPasskeys } from "./list-passkeys.ts";
 import { listSessions } from "./list-sessions.ts";
 import { listSigningKeys } from "./list-signing-keys.ts";
 import { listUsers } from "./list-users.ts";
@@ -24,6 +29,7 @@ import { logout } from "./logout.ts";
 import { logoutAll } from "./logout-all.ts";
 import { refresh } from "./refresh.ts";
 import { register } from "./register.ts";
+import { removePasskey } from "./remove-passkey.ts";
 import { removeTotp } from "./remove-totp.ts";
 import { renewRecoveryCodes } from "./renew-recovery-codes.ts";
 import { requestPasswordReset } from "./request-password-reset.ts";
@@ -50,6 +56,8 @@ export const auth = (env: Environment) =>
       until("totp_secrets", "the second factor is removed, or another made", "codes are checked with them"),
       until("recovery_codes", "they are used or renewed", "each is good once"),
       forDays(1, "login_challenges", { column: "expires_at" }, "after its end no code opens anything with it"),
+      until("passkeys", "they are removed, or their user is", "logins are checked with them"),
+      forDays(1, "passkey_challenges", { column: "expires_at" }, "after its end no passkey opens anything with it"),
       until("signing_keys", "no token of theirs is valid", "tokens are checked with them"),
       forever("root_secret", "one row"),
     ],
@@ -71,6 +79,12 @@ export const auth = (env: Environment) =>
         confirmTotp,
         removeTotp,
         renewRecoveryCodes,
+        beginPasskeyRegistration,
+        finishPasskeyRegistration,
+        beginPasskeyLogin,
+        completePasskeyLogin,
+        listPasskeys,
+        removePasskey,
         deleteAccount,
         listSessions,
         endSession,

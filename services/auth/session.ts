@@ -32,17 +32,20 @@ export interface NewSession {
   key: SigningKey;
   refreshToken: string;
   issue: Issue;
+  /** That opens it; undefined: a password does. */
+  passkeyId?: string | undefined;
 }
 
 /** A session that openSession and pairOf are to follow. */
-export async function newSession(app: App<AuthConfig>, user: UserRow): Promise<NewSession> {
+export async function newSession(app: App<AuthConfig>, user: UserRow, passkeyId?: string): Promise<NewSession> {
   const key = await signingKey(app);
   const refreshToken = Buffer.from(app.random.bytes(TOKEN_BYTES)).toString("base64url");
-  const roles = rolesNow(app.config, user);
+  const roles = rolesNow(app.config, user, passkeyId !== undefined);
   return {
     key,
     refreshToken,
     issue: { userId: user.user_id, roles, tokenId: app.random.id(), issuedAt: app.clock.now() },
+    passkeyId,
   };
 }
 
@@ -52,7 +55,7 @@ export async function openSession(
   tx: Tx,
   user: store.CredentialsRow,
   network: string,
-  { key, refreshToken, issue }: NewSession,
+  { key, refreshToken, issue, passkeyId }: NewSession,
 ): Promise<void> {
   const { issuedAt } = issue;
   await store.deleteSessionsOver(tx.sql, issuedAt);
@@ -61,7 +64,8 @@ export async function openSession(
   await store.rememberNetwork(tx.sql, user.user_id, digestOf(network), issuedAt);
   const session_id = app.random.id();
   const expires_at = new Date(issuedAt.getTime() + SESSION_LIFE_MS);
-  tx.insert("sessions", { session_id, user_id: user.user_id, network, created_at: issuedAt, expires_at });
+  const opened_by = { network, passkey_id: passkeyId ?? null };
+  tx.insert("sessions", { session_id, user_id: user.user_id, ...opened_by, created_at: issuedAt, expires_at });
   tx.insert("refresh_tokens", {
     token_hash: hashToken(refreshToken),
     session_id,

@@ -159,6 +159,8 @@ export interface SessionRow {
   user_id: string;
   roles: string[];
   totp_since: Date | null;
+  /** That opened it, while it is there. */
+  passkey_id: string | null;
   expires_at: Date;
   ended_at: Date | null;
 }
@@ -166,7 +168,7 @@ export interface SessionRow {
 /** The session a token belongs to, held until the transaction ends: refreshes of one session take turns. */
 export async function lockSession(sql: Sql, tokenHash: Uint8Array): Promise<SessionRow | undefined> {
   const [row] = await sql<SessionRow[]>`
-    select s.session_id, s.user_id, s.expires_at, s.ended_at, u.roles, u.totp_since from sessions s join users u on u.user_id = s.user_id
+    select s.session_id, s.user_id, s.passkey_id, s.expires_at, s.ended_at, u.roles, u.totp_since from sessions s join users u on u.user_id = s.user_id
     where s.session_id = (select session_id from refresh_tokens where token_hash = ${tokenHash}) for update of s`;
   return row;
 }

@@ -16,6 +16,8 @@ const CODE_GUESSES: Budget = { perSecond: 1 / 300, burst: 20 };
 
 /** Codes of a second factor: three of a million are right, so a year of guesses finds one with a chance of a tenth. */
 const SECOND_FACTORS: Budget = { perSecond: 1 / 900, burst: 10 };
+/** Logins by passkey from one network, begun and completed. Nobody guesses a signature: it bounds the work, and a page that only shows its login begins one. */
+const PASSKEYS: Budget = { perSecond: 1, burst: 60 };
 
 /**
  * Slows guessing down without ever locking the user out: where a user has logged in before, strangers do not count; elsewhere a few tries are kept for each
@@ -50,6 +52,13 @@ export async function throttleSecondFactor(
 ): Promise<void> {
   const place = logins_from_here > 0 ? `:${network}:${logins_from_here}` : "";
   await spend(app, `second-factor:${user_id}${place}`, SECOND_FACTORS);
+}
+
+/** Before it is known whose they are. */
+export async function throttlePasskeys(app: App, network: string): Promise<void> {
+  const { allowed, retryAfterMs } = await app.locks.take(`passkey:${network}`, PASSKEYS);
+  const why = "too many logins by passkey from this network: wait and try again";
+  if (!allowed) throw refused(Code.ResourceExhausted, "TOO_MANY_ATTEMPTS", why, retryAfterMs);
 }
 
 async function spend(app: App, key: string, budget: Budget): Promise<void> {

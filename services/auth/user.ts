@@ -70,12 +70,13 @@ export function rolesOf(names: string[]): Role[] {
   });
 }
 
-/** What a user may do now: where admins need a second factor, an admin without one is none. */
+/** What a user may do now: where admins need a second factor, an admin without one is none. A passkey is one, for the session that it opened. */
 export function rolesNow(
   { adminTotp }: { adminTotp: boolean },
   { roles, totp_since }: Pick<UserRow, "roles" | "totp_since">,
+  byPasskey: boolean,
 ): Role[] {
-  return rolesOf(adminTotp && !totp_since ? roles.filter((role) => role !== "ROLE_ADMIN") : roles);
+  return rolesOf(adminTotp && !totp_since && !byPasskey ? roles.filter((role) => role !== "ROLE_ADMIN") : roles);
 }
 
 export function roleNames(roles: readonly Role[]): string[] {
@@ -125,6 +126,11 @@ export function sendNotice(app: App, tx: Tx, user: UserRow, notice: AccountNotic
   const { user_id: userId, email, display_name: displayName } = user;
   const at = timestampFromDate(app.clock.now());
   tx.enqueue(SendAccountNotice, { userId, email, displayName, noticeId: app.random.id(), notice, network, at });
+}
+
+/** Only who has shown the password or a passkey is told. */
+export function accountBlocked() {
+  return refused(Code.PermissionDenied, "ACCOUNT_BLOCKED", "this account was closed by an admin: ask the shop");
 }
 
 /** Between the check of a password and what it was for. */

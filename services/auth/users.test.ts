@@ -57,6 +57,7 @@ describe("the admin", () => {
       adminPassword: undefined,
       secret: undefined,
       adminTotp: false,
+      passkeys: undefined,
     });
   });
 });

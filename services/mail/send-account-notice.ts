@@ -47,6 +47,18 @@ export const NOTICES: Partial<Record<AccountNotice, Words>> = {
     subject: "Somebody has your password",
     what: "Somebody entered your right password, and then one wrong code after another. Choose another password now.",
   },
+  [AccountNotice.PASSKEY_ADDED]: {
+    subject: "A new passkey for your account",
+    what: "A passkey was added to your account. It opens the account by itself, without the password.",
+  },
+  [AccountNotice.PASSKEY_REMOVED]: {
+    subject: "A passkey was removed",
+    what: "A passkey of your account was removed. It opens nothing any more, and whoever was logged in with it is no longer.",
+  },
+  [AccountNotice.PASSKEY_COPIED]: {
+    subject: "A passkey of yours may have been copied",
+    what: "A login with one of your passkeys was refused, because it had been used more often before: there may be two of it. Remove it now, and add another one.",
+  },
 };
 
 export async function sendAccountNotice(app: App, { body, tx }: Message<SendAccountNotice>): Promise<void> {

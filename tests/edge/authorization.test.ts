@@ -14,6 +14,7 @@ import { allServices } from "../kit/edge.ts";
 import { fakeService } from "../kit/fake-service.ts";
 import { bearer, callConnect, callRest, type LiveEdge, member, startLiveEdge } from "../kit/live-edge.ts";
 import { type System, startSystem } from "../kit/system.ts";
+import { PASSKEYS_AT } from "./access-auth.ts";
 import { CALLERS, expectedOf, shape, wrongCells } from "./access-matrix.ts";
 import { gaps, type Row, rowsOf } from "./access-rows.ts";
 import { ACCESS } from "./access-table.ts";
@@ -26,7 +27,7 @@ let system: System;
 let edge: LiveEdge;
 let shop: Shop;
 beforeAll(async () => {
-  system = await startSystem();
+  system = await startSystem({ env: { PASSKEY_ORIGINS: PASSKEYS_AT } });
   edge = await startLiveEdge(system);
   shop = await openShop(system, edge);
 });

@@ -14,6 +14,7 @@ import { allServices } from "../kit/edge.ts";
 import { fakeService } from "../kit/fake-service.ts";
 import { bearer, callConnect, callRest, type LiveEdge, startLiveEdge, violationsOf } from "../kit/live-edge.ts";
 import { type System, startSystem } from "../kit/system.ts";
+import { PASSKEYS_AT } from "./access-auth.ts";
 import { expectedOf } from "./access-matrix.ts";
 import { type Row, rowsOf } from "./access-rows.ts";
 import { ACCESS } from "./access-table.ts";
@@ -32,7 +33,7 @@ let edge: LiveEdge;
 let shop: Shop;
 let linesBefore: number;
 beforeAll(async () => {
-  system = await startSystem();
+  system = await startSystem({ env: { PASSKEY_ORIGINS: PASSKEYS_AT } });
   edge = await startLiveEdge(system);
   shop = await openShop(system, edge);
   linesBefore = system.lines.length;

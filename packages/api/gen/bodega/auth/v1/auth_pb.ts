@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bodega/auth/v1/auth.proto.
  */
 export const file_bodega_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("Chlib2RlZ2EvYXV0aC92MS9hdXRoLnByb3RvEg5ib2RlZ2EuYXV0aC52MSLCAQoEVXNlchIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIjCgVyb2xlcxgEIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGUSEAoIdmVyaWZpZWQYBSABKAgSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYmxvY2tlZBgHIAEoCBIMCgR0b3RwGAggASgIImwKD1JlZ2lzdGVyUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIfCghwYXNzd29yZBgCIAEoCUINgAEBukgHcgUQCBiAARIdCgxkaXNwbGF5X25hbWUYAyABKAlCB7pIBHICGGQiOAoQUmVnaXN0ZXJSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhMKBnRpY2tldBgCIAEoCUIDgAEBIm8KElZlcmlmeUVtYWlsUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIiCgRjb2RlGAIgASgJQhSAAQG6SA5yDDIKXlswLTldezZ9JBIaCgZ0aWNrZXQYAyABKAlCCoABAbpIBHICGEAiLgoTVmVyaWZ5RW1haWxSZXNwb25zZRIXCg9wYXNzd29yZF9uZWVkZWQYASABKAgiUgoZUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIaCgZ0aWNrZXQYAiABKAlCCoABAbpIBHICGEAiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiSgoMTG9naW5SZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRABGP4BEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRABGIABIo4BCg1Mb2dpblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhoKDXJlZnJlc2hfdG9rZW4YAiABKAlCA4ABARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCgljaGFsbGVuZ2UYBCABKAlCA4ABASJTChRDb21wbGV0ZUxvZ2luUmVxdWVzdBIfCgljaGFsbGVuZ2UYASABKAlCDIABAbpIBnIEEAEYQBIaCgRjb2RlGAIgASgJQgyAAQG6SAZyBBAGGCAifgoVQ29tcGxldGVMb2dpblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhoKDXJlZnJlc2hfdG9rZW4YAiABKAlCA4ABARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI2Cg5SZWZyZXNoUmVxdWVzdBIkCg1yZWZyZXNoX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIAEIngKD1JlZnJlc2hSZXNwb25zZRIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARIaCg1yZWZyZXNoX3Rva2VuGAIgASgJQgOAAQESLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiNQoNTG9nb3V0UmVxdWVzdBIkCg1yZWZyZXNoX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIAEIhAKDkxvZ291dFJlc3BvbnNlIhIKEExvZ291dEFsbFJlcXVlc3QiEwoRTG9nb3V0QWxsUmVzcG9uc2UiOAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABIjMKHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2USEwoGdGlja2V0GAEgASgJQgOAAQEilgEKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABEiIKBGNvZGUYAiABKAlCFIABAbpIDnIMMgpeWzAtOV17Nn0kEiMKDG5ld19wYXNzd29yZBgDIAEoCUINgAEBukgHcgUQCBiAARIaCgZ0aWNrZXQYBCABKAlCCoABAbpIBHICGEAiFwoVUmVzZXRQYXNzd29yZFJlc3BvbnNlImEKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIjCgxvbGRfcGFzc3dvcmQYASABKAlCDYABAbpIB3IFEAEYgAESIwoMbmV3X3Bhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRAIGIABIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiVAoSQ2hhbmdlRW1haWxSZXF1ZXN0Eh0KCW5ld19lbWFpbBgBIAEoCUIKukgHcgUY/gFgARIfCghwYXNzd29yZBgCIAEoCUINgAEBukgHcgUQARiAASIqChNDaGFuZ2VFbWFpbFJlc3BvbnNlEhMKBnRpY2tldBgBIAEoCUIDgAEBIjMKEEVucm9sVG90cFJlcXVlc3QSHwoIcGFzc3dvcmQYASABKAlCDYABAbpIB3IFEAEYgAEiQgoRRW5yb2xUb3RwUmVzcG9uc2USEwoGc2VjcmV0GAEgASgJQgOAAQESGAoLb3RwYXV0aF91cmkYAiABKAlCA4ABASI4ChJDb25maXJtVG90cFJlcXVlc3QSIgoEY29kZRgBIAEoCUIUgAEBukgOcgwyCl5bMC05XXs2fSQiMgoTQ29uZmlybVRvdHBSZXNwb25zZRIbCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIDgAEBIlAKEVJlbW92ZVRvdHBSZXF1ZXN0Eh8KCHBhc3N3b3JkGAEgASgJQg2AAQG6SAdyBRABGIABEhoKBGNvZGUYAiABKAlCDIABAbpIBnIEEAYYICIUChJSZW1vdmVUb3RwUmVzcG9uc2UiWAoZUmVuZXdSZWNvdmVyeUNvZGVzUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIaCgRjb2RlGAIgASgJQgyAAQG6SAZyBBAGGCAiOQoaUmVuZXdSZWNvdmVyeUNvZGVzUmVzcG9uc2USGwoOcmVjb3ZlcnlfY29kZXMYASADKAlCA4ABASI3ChREZWxldGVBY2NvdW50UmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAASIXChVEZWxldGVBY2NvdW50UmVzcG9uc2Ui0QEKB1Nlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoCRIuCgpjcmVhdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3VzZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB25ldHdvcmsYBSABKAkSDwoHY3VycmVudBgGIAEoCCJRChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEIloKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEikKCHNlc3Npb25zGAEgAygLMhcuYm9kZWdhLmF1dGgudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMQoRRW5kU2Vzc2lvblJlcXVlc3QSHAoKc2Vzc2lvbl9pZBgBIAEoCUIIukgFcgOwAQEiFAoSRW5kU2Vzc2lvblJlc3BvbnNlIkkKEEJsb2NrVXNlclJlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQESGgoGcmVhc29uGAIgASgJQgq6SAdyBRABGMgBIjcKEUJsb2NrVXNlclJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyIi8KElVuYmxvY2tVc2VyUmVxdWVzdBIZCgd1c2VyX2lkGAEgASgJQgi6SAVyA7ABASI5ChNVbmJsb2NrVXNlclJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyIg4KDEdldE1lUmVxdWVzdCIzCg1HZXRNZVJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyIk4KEExpc3RVc2Vyc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQiUQoRTGlzdFVzZXJzUmVzcG9uc2USIwoFdXNlcnMYASADKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJqCg9TZXRSb2xlc1JlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQESPAoFcm9sZXMYAiADKA4yFC5ib2RlZ2EuYXV0aC52MS5Sb2xlQhe6SBSSAREIARAEGAEiCYIBBhABIAAgBCI2ChBTZXRSb2xlc1Jlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5ib2RlZ2EuYXV0aC52MS5Vc2VyIhcKFUdldFNpZ25pbmdLZXlzUmVxdWVzdCImChZHZXRTaWduaW5nS2V5c1Jlc3BvbnNlEgwKBGp3a3MYASABKAkiLAoPR2V0Um9sZXNSZXF1ZXN0EhkKB3VzZXJfaWQYASABKAlCCLpIBXIDsAEBIjcKEEdldFJvbGVzUmVzcG9uc2USIwoFcm9sZXMYASADKA4yFC5ib2RlZ2EuYXV0aC52MS5Sb2xlIuwBCgpTaWduaW5nS2V5EgsKA2tpZBgBIAEoCRIwCgZzdGF0dXMYAiABKA4yIC5ib2RlZ2EuYXV0aC52MS5TaWduaW5nS2V5U3RhdHVzEi4KCnNpZ25zX2Zyb20YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NpZ25zX3VudGlsGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBiABKAkiGAoWTGlzdFNpZ25pbmdLZXlzUmVxdWVzdCJLChdMaXN0U2lnbmluZ0tleXNSZXNwb25zZRIwCgxzaWduaW5nX2tleXMYASADKAsyGi5ib2RlZ2EuYXV0aC52MS5TaWduaW5nS2V5Ik0KF1Jldm9rZVNpZ25pbmdLZXlSZXF1ZXN0EhYKA2tpZBgBIAEoCUIJukgGcgQQARhAEhoKBnJlYXNvbhgCIAEoCUIKukgHcgUQARjIASInChhSZXZva2VTaWduaW5nS2V5UmVzcG9uc2USCwoDa2lkGAEgASgJIhkKF1JvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0IicKGFJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZRILCgNraWQYASABKAkqYwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASEQoNUk9MRV9DVVNUT01FUhABEhAKDFJPTEVfS0lUQ0hFThACEg4KClJPTEVfQURNSU4QAxIQCgxST0xFX1NFUlZJQ0UQBCqzAQoQU2lnbmluZ0tleVN0YXR1cxIiCh5TSUdOSU5HX0tFWV9TVEFUVVNfVU5TUEVDSUZJRUQQABIeChpTSUdOSU5HX0tFWV9TVEFUVVNfU1RBTkRCWRABEhwKGFNJR05JTkdfS0VZX1NUQVRVU19TSUdOUxACEh0KGVNJR05JTkdfS0VZX1NUQVRVU19GT1JNRVIQAxIeChpTSUdOSU5HX0tFWV9TVEFUVVNfUkVWT0tFRBAEMvUcCgtBdXRoU2VydmljZRJnCghSZWdpc3RlchIfLmJvZGVnYS5hdXRoLnYxLlJlZ2lzdGVyUmVxdWVzdBogLmJvZGVnYS5hdXRoLnYxLlJlZ2lzdGVyUmVzcG9uc2UiGKi7GAGC0+STAg46ASoiCS92MS91c2VycxJ8CgtWZXJpZnlFbWFpbBIiLmJvZGVnYS5hdXRoLnYxLlZlcmlmeUVtYWlsUmVxdWVzdBojLmJvZGVnYS5hdXRoLnYxLlZlcmlmeUVtYWlsUmVzcG9uc2UiJKi7GAGC0+STAho6ASoiFS92MS91c2Vyczp2ZXJpZnlFbWFpbBKYAQoSUmVzZW5kVmVyaWZpY2F0aW9uEikuYm9kZWdhLmF1dGgudjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmJvZGVnYS5hdXRoLnYxLlJlc2VuZFZlcmlmaWNhdGlvblJlc3BvbnNlIiuouxgBgtPkkwIhOgEqIhwvdjEvdXNlcnM6cmVzZW5kVmVyaWZpY2F0aW9uEmEKBUxvZ2luEhwuYm9kZWdhLmF1dGgudjEuTG9naW5SZXF1ZXN0Gh0uYm9kZWdhLmF1dGgudjEuTG9naW5SZXNwb25zZSIbqLsYAYLT5JMCEToBKiIML3YxL3Nlc3Npb25zEoIBCg1Db21wbGV0ZUxvZ2luEiQuYm9kZWdhLmF1dGgudjEuQ29tcGxldGVMb2dpblJlcXVlc3QaJS5ib2RlZ2EuYXV0aC52MS5Db21wbGV0ZUxvZ2luUmVzcG9uc2UiJKi7GAGC0+STAho6ASoiFS92MS9zZXNzaW9uczpjb21wbGV0ZRJvCgdSZWZyZXNoEh4uYm9kZWdhLmF1dGgudjEuUmVmcmVzaFJlcXVlc3QaHy5ib2RlZ2EuYXV0aC52MS5SZWZyZXNoUmVzcG9uc2UiI6i7GAGC0+STAhk6ASoiFC92MS9zZXNzaW9uczpyZWZyZXNoEm4KBkxvZ291dBIdLmJvZGVnYS5hdXRoLnYxLkxvZ291dFJlcXVlc3QaHi5ib2RlZ2EuYXV0aC52MS5Mb2dvdXRSZXNwb25zZSIlkAICqLsYAYLT5JMCGDoBKiITL3YxL3Nlc3Npb25zOmxvZ291dBJ3CglMb2dvdXRBbGwSIC5ib2RlZ2EuYXV0aC52MS5Mb2dvdXRBbGxSZXF1ZXN0GiEuYm9kZWdhLmF1dGgudjEuTG9nb3V0QWxsUmVzcG9uc2UiJai7GAKC0+STAhs6ASoiFi92MS9zZXNzaW9uczpsb2dvdXRBbGwSoAEKFFJlcXVlc3RQYXNzd29yZFJlc2V0EisuYm9kZWdhLmF1dGgudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0GiwuYm9kZWdhLmF1dGgudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSItqLsYAYLT5JMCIzoBKiIeL3YxL3VzZXJzOnJlcXVlc3RQYXNzd29yZFJlc2V0EoQBCg1SZXNldFBhc3N3b3JkEiQuYm9kZWdhLmF1dGgudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaJS5ib2RlZ2EuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiJqi7GAGC0+STAhw6ASoiFy92MS91c2VyczpyZXNldFBhc3N3b3JkEosBCg5DaGFuZ2VQYXNzd29yZBIlLmJvZGVnYS5hdXRoLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBomLmJvZGVnYS5hdXRoLnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiKqi7GAKC0+STAiA6ASoiGy92MS91c2Vycy9tZTpjaGFuZ2VQYXNzd29yZBJ/CgtDaGFuZ2VFbWFpbBIiLmJvZGVnYS5hdXRoLnYxLkNoYW5nZUVtYWlsUmVxdWVzdBojLmJvZGVnYS5hdXRoLnYxLkNoYW5nZUVtYWlsUmVzcG9uc2UiJ6i7GAKC0+STAh06ASoiGC92MS91c2Vycy9tZTpjaGFuZ2VFbWFpbBJ3CglFbnJvbFRvdHASIC5ib2RlZ2EuYXV0aC52MS5FbnJvbFRvdHBSZXF1ZXN0GiEuYm9kZWdhLmF1dGgudjEuRW5yb2xUb3RwUmVzcG9uc2UiJai7GAKC0+STAhs6ASoiFi92MS91c2Vycy9tZTplbnJvbFRvdHASfwoLQ29uZmlybVRvdHASIi5ib2RlZ2EuYXV0aC52MS5Db25maXJtVG90cFJlcXVlc3QaIy5ib2RlZ2EuYXV0aC52MS5Db25maXJtVG90cFJlc3BvbnNlIieouxgCgtPkkwIdOgEqIhgvdjEvdXNlcnMvbWU6Y29uZmlybVRvdHASewoKUmVtb3ZlVG90cBIhLmJvZGVnYS5hdXRoLnYxLlJlbW92ZVRvdHBSZXF1ZXN0GiIuYm9kZWdhLmF1dGgudjEuUmVtb3ZlVG90cFJlc3BvbnNlIiaouxgCgtPkkwIcOgEqIhcvdjEvdXNlcnMvbWU6cmVtb3ZlVG90cBKbAQoSUmVuZXdSZWNvdmVyeUNvZGVzEikuYm9kZWdhLmF1dGgudjEuUmVuZXdSZWNvdmVyeUNvZGVzUmVxdWVzdBoqLmJvZGVnYS5hdXRoLnYxLlJlbmV3UmVjb3ZlcnlDb2Rlc1Jlc3BvbnNlIi6ouxgCgtPkkwIkOgEqIh8vdjEvdXNlcnMvbWU6cmVuZXdSZWNvdmVyeUNvZGVzEoABCg1EZWxldGVBY2NvdW50EiQuYm9kZWdhLmF1dGgudjEuRGVsZXRlQWNjb3VudFJlcXVlc3QaJS5ib2RlZ2EuYXV0aC52MS5EZWxldGVBY2NvdW50UmVzcG9uc2UiIqi7GAKC0+STAhg6ASoiEy92MS91c2Vycy9tZTpkZWxldGUSdgoMTGlzdFNlc3Npb25zEiMuYm9kZWdhLmF1dGgudjEuTGlzdFNlc3Npb25zUmVxdWVzdBokLmJvZGVnYS5hdXRoLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIhuQAgGouxgCgtPkkwIOEgwvdjEvc2Vzc2lvbnMSfQoKRW5kU2Vzc2lvbhIhLmJvZGVnYS5hdXRoLnYxLkVuZFNlc3Npb25SZXF1ZXN0GiIuYm9kZWdhLmF1dGgudjEuRW5kU2Vzc2lvblJlc3BvbnNlIiiQAgKouxgCgtPkkwIbKhkvdjEvc2Vzc2lvbnMve3Nlc3Npb25faWR9EmEKBUdldE1lEhwuYm9kZWdhLmF1dGgudjEuR2V0TWVSZXF1ZXN0Gh0uYm9kZWdhLmF1dGgudjEuR2V0TWVSZXNwb25zZSIbkAIBqLsYAoLT5JMCDhIML3YxL3VzZXJzL21lEmoKCUxpc3RVc2VycxIgLmJvZGVnYS5hdXRoLnYxLkxpc3RVc2Vyc1JlcXVlc3QaIS5ib2RlZ2EuYXV0aC52MS5MaXN0VXNlcnNSZXNwb25zZSIYkAIBqLsYBYLT5JMCCxIJL3YxL3VzZXJzEnoKCFNldFJvbGVzEh8uYm9kZWdhLmF1dGgudjEuU2V0Um9sZXNSZXF1ZXN0GiAuYm9kZWdhLmF1dGgudjEuU2V0Um9sZXNSZXNwb25zZSIrqLsYBYLT5JMCIToBKiIcL3YxL3VzZXJzL3t1c2VyX2lkfTpzZXRSb2xlcxJ9CglCbG9ja1VzZXISIC5ib2RlZ2EuYXV0aC52MS5CbG9ja1VzZXJSZXF1ZXN0GiEuYm9kZWdhLmF1dGgudjEuQmxvY2tVc2VyUmVzcG9uc2UiK5ACAqi7GAWC0+STAh46ASoiGS92MS91c2Vycy97dXNlcl9pZH06YmxvY2sShQEKC1VuYmxvY2tVc2VyEiIuYm9kZWdhLmF1dGgudjEuVW5ibG9ja1VzZXJSZXF1ZXN0GiMuYm9kZWdhLmF1dGgudjEuVW5ibG9ja1VzZXJSZXNwb25zZSItkAICqLsYBYLT5JMCIDoBKiIbL3YxL3VzZXJzL3t1c2VyX2lkfTp1bmJsb2NrEn8KDkdldFNpZ25pbmdLZXlzEiUuYm9kZWdhLmF1dGgudjEuR2V0U2lnbmluZ0tleXNSZXF1ZXN0GiYuYm9kZWdhLmF1dGgudjEuR2V0U2lnbmluZ0tleXNSZXNwb25zZSIekAIBqLsYAYLT5JMCERIPL3YxL3NpZ25pbmdLZXlzElYKCEdldFJvbGVzEh8uYm9kZWdhLmF1dGgudjEuR2V0Um9sZXNSZXF1ZXN0GiAuYm9kZWdhLmF1dGgudjEuR2V0Um9sZXNSZXNwb25zZSIHkAIBqLsYBhKHAQoPTGlzdFNpZ25pbmdLZXlzEiYuYm9kZWdhLmF1dGgudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBonLmJvZGVnYS5hdXRoLnYxLkxpc3RTaWduaW5nS2V5c1Jlc3BvbnNlIiOQAgGouxgFgtPkkwIWEhQvdjEvc2lnbmluZ0tleXM6bGlzdBKVAQoQUmV2b2tlU2lnbmluZ0tleRInLmJvZGVnYS5hdXRoLnYxLlJldm9rZVNpZ25pbmdLZXlSZXF1ZXN0GiguYm9kZWdhLmF1dGgudjEuUmV2b2tlU2lnbmluZ0tleVJlc3BvbnNlIi6QAgKouxgFgtPkkwIhOgEqIhwvdjEvc2lnbmluZ0tleXMve2tpZH06cmV2b2tlEowBChBSb3RhdGVTaWduaW5nS2V5EicuYm9kZWdhLmF1dGgudjEuUm90YXRlU2lnbmluZ0tleVJlcXVlc3QaKC5ib2RlZ2EuYXV0aC52MS5Sb3RhdGVTaWduaW5nS2V5UmVzcG9uc2UiJai7GAWC0+STAhs6ASoiFi92MS9zaWduaW5nS2V5czpyb3RhdGViBnByb3RvMw", [file_bodega_type_v1_access, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("Chlib2RlZ2EvYXV0aC92MS9hdXRoLnByb3RvEg5ib2RlZ2EuYXV0aC52MSLCAQoEVXNlchIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIjCgVyb2xlcxgEIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGUSEAoIdmVyaWZpZWQYBSABKAgSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYmxvY2tlZBgHIAEoCBIMCgR0b3RwGAggASgIImwKD1JlZ2lzdGVyUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIfCghwYXNzd29yZBgCIAEoCUINgAEBukgHcgUQCBiAARIdCgxkaXNwbGF5X25hbWUYAyABKAlCB7pIBHICGGQiOAoQUmVnaXN0ZXJSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhMKBnRpY2tldBgCIAEoCUIDgAEBIm8KElZlcmlmeUVtYWlsUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIiCgRjb2RlGAIgASgJQhSAAQG6SA5yDDIKXlswLTldezZ9JBIaCgZ0aWNrZXQYAyABKAlCCoABAbpIBHICGEAiLgoTVmVyaWZ5RW1haWxSZXNwb25zZRIXCg9wYXNzd29yZF9uZWVkZWQYASABKAgiUgoZUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIaCgZ0aWNrZXQYAiABKAlCCoABAbpIBHICGEAiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiSgoMTG9naW5SZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRABGP4BEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRABGIABIo4BCg1Mb2dpblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhoKDXJlZnJlc2hfdG9rZW4YAiABKAlCA4ABARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCgljaGFsbGVuZ2UYBCABKAlCA4ABASJTChRDb21wbGV0ZUxvZ2luUmVxdWVzdBIfCgljaGFsbGVuZ2UYASABKAlCDIABAbpIBnIEEAEYQBIaCgRjb2RlGAIgASgJQgyAAQG6SAZyBBAGGCAifgoVQ29tcGxldGVMb2dpblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhoKDXJlZnJlc2hfdG9rZW4YAiABKAlCA4ABARIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI2Cg5SZWZyZXNoUmVxdWVzdBIkCg1yZWZyZXNoX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIAEIngKD1JlZnJlc2hSZXNwb25zZRIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARIaCg1yZWZyZXNoX3Rva2VuGAIgASgJQgOAAQESLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiNQoNTG9nb3V0UmVxdWVzdBIkCg1yZWZyZXNoX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIAEIhAKDkxvZ291dFJlc3BvbnNlIhIKEExvZ291dEFsbFJlcXVlc3QiEwoRTG9nb3V0QWxsUmVzcG9uc2UiOAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABIjMKHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2USEwoGdGlja2V0GAEgASgJQgOAAQEilgEKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABEiIKBGNvZGUYAiABKAlCFIABAbpIDnIMMgpeWzAtOV17Nn0kEiMKDG5ld19wYXNzd29yZBgDIAEoCUINgAEBukgHcgUQCBiAARIaCgZ0aWNrZXQYBCABKAlCCoABAbpIBHICGEAiFwoVUmVzZXRQYXNzd29yZFJlc3BvbnNlImEKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIjCgxvbGRfcGFzc3dvcmQYASABKAlCDYABAbpIB3IFEAEYgAESIwoMbmV3X3Bhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRAIGIABIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiVAoSQ2hhbmdlRW1haWxSZXF1ZXN0Eh0KCW5ld19lbWFpbBgBIAEoCUIKukgHcgUY/gFgARIfCghwYXNzd29yZBgCIAEoCUINgAEBukgHcgUQARiAASIqChNDaGFuZ2VFbWFpbFJlc3BvbnNlEhMKBnRpY2tldBgBIAEoCUIDgAEBIjMKEEVucm9sVG90cFJlcXVlc3QSHwoIcGFzc3dvcmQYASABKAlCDYABAbpIB3IFEAEYgAEiQgoRRW5yb2xUb3RwUmVzcG9uc2USEwoGc2VjcmV0GAEgASgJQgOAAQESGAoLb3RwYXV0aF91cmkYAiABKAlCA4ABASI4ChJDb25maXJtVG90cFJlcXVlc3QSIgoEY29kZRgBIAEoCUIUgAEBukgOcgwyCl5bMC05XXs2fSQiMgoTQ29uZmlybVRvdHBSZXNwb25zZRIbCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIDgAEBIlAKEVJlbW92ZVRvdHBSZXF1ZXN0Eh8KCHBhc3N3b3JkGAEgASgJQg2AAQG6SAdyBRABGIABEhoKBGNvZGUYAiABKAlCDIABAbpIBnIEEAYYICIUChJSZW1vdmVUb3RwUmVzcG9uc2UiWAoZUmVuZXdSZWNvdmVyeUNvZGVzUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIaCgRjb2RlGAIgASgJQgyAAQG6SAZyBBAGGCAiOQoaUmVuZXdSZWNvdmVyeUNvZGVzUmVzcG9uc2USGwoOcmVjb3ZlcnlfY29kZXMYASADKAlCA4ABASKdAQoHUGFzc2tleRISCgpwYXNza2V5X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSLgoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzeW5jZWQYBSABKAgiXAofQmVnaW5QYXNza2V5UmVnaXN0cmF0aW9uUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIYCgRjb2RlGAIgASgJQgqAAQG6SARyAhggIoABCiBCZWdpblBhc3NrZXlSZWdpc3RyYXRpb25SZXNwb25zZRIUCgdvcHRpb25zGAEgASgJQgOAAQESFgoJY2hhbGxlbmdlGAIgASgJQgOAAQESLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAigAEKIEZpbmlzaFBhc3NrZXlSZWdpc3RyYXRpb25SZXF1ZXN0Eh8KCWNoYWxsZW5nZRgBIAEoCUIMgAEBukgGcgQQARhAEiIKCmNyZWRlbnRpYWwYAiABKAlCDoABAbpICHIGEAEYgIABEhcKBG5hbWUYAyABKAlCCbpIBnIEEAEYZCJNCiFGaW5pc2hQYXNza2V5UmVnaXN0cmF0aW9uUmVzcG9uc2USKAoHcGFzc2tleRgBIAEoCzIXLmJvZGVnYS5hdXRoLnYxLlBhc3NrZXkiGgoYQmVnaW5QYXNza2V5TG9naW5SZXF1ZXN0InkKGUJlZ2luUGFzc2tleUxvZ2luUmVzcG9uc2USFAoHb3B0aW9ucxgBIAEoCUIDgAEBEhYKCWNoYWxsZW5nZRgCIAEoCUIDgAEBEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImIKG0NvbXBsZXRlUGFzc2tleUxvZ2luUmVxdWVzdBIfCgljaGFsbGVuZ2UYASABKAlCDIABAbpIBnIEEAEYQBIiCgpjcmVkZW50aWFsGAIgASgJQg6AAQG6SAhyBhABGICAASKFAQocQ29tcGxldGVQYXNza2V5TG9naW5SZXNwb25zZRIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARIaCg1yZWZyZXNoX3Rva2VuGAIgASgJQgOAAQESLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiFQoTTGlzdFBhc3NrZXlzUmVxdWVzdCJBChRMaXN0UGFzc2tleXNSZXNwb25zZRIpCghwYXNza2V5cxgBIAMoCzIXLmJvZGVnYS5hdXRoLnYxLlBhc3NrZXkiVQoUUmVtb3ZlUGFzc2tleVJlcXVlc3QSHAoKcGFzc2tleV9pZBgBIAEoCUIIukgFcgOwAQESHwoIcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAEYgAEiFwoVUmVtb3ZlUGFzc2tleVJlc3BvbnNlIjcKFERlbGV0ZUFjY291bnRSZXF1ZXN0Eh8KCHBhc3N3b3JkGAEgASgJQg2AAQG6SAdyBRABGIABIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZSLRAQoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEi4KCmNyZWF0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbmV0d29yaxgFIAEoCRIPCgdjdXJyZW50GAYgASgIIlEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQiWgoUTGlzdFNlc3Npb25zUmVzcG9uc2USKQoIc2Vzc2lvbnMYASADKAsyFy5ib2RlZ2EuYXV0aC52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIxChFFbmRTZXNzaW9uUmVxdWVzdBIcCgpzZXNzaW9uX2lkGAEgASgJQgi6SAVyA7ABASIUChJFbmRTZXNzaW9uUmVzcG9uc2UiSQoQQmxvY2tVc2VyUmVxdWVzdBIZCgd1c2VyX2lkGAEgASgJQgi6SAVyA7ABARIaCgZyZWFzb24YAiABKAlCCrpIB3IFEAEYyAEiNwoRQmxvY2tVc2VyUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmJvZGVnYS5hdXRoLnYxLlVzZXIiLwoSVW5ibG9ja1VzZXJSZXF1ZXN0EhkKB3VzZXJfaWQYASABKAlCCLpIBXIDsAEBIjkKE1VuYmxvY2tVc2VyUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmJvZGVnYS5hdXRoLnYxLlVzZXIiDgoMR2V0TWVSZXF1ZXN0IjMKDUdldE1lUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmJvZGVnYS5hdXRoLnYxLlVzZXIiTgoQTGlzdFVzZXJzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJRChFMaXN0VXNlcnNSZXNwb25zZRIjCgV1c2VycxgBIAMoCzIULmJvZGVnYS5hdXRoLnYxLlVzZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImoKD1NldFJvbGVzUmVxdWVzdBIZCgd1c2VyX2lkGAEgASgJQgi6SAVyA7ABARI8CgVyb2xlcxgCIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGVCF7pIFJIBEQgBEAQYASIJggEGEAEgACAEIjYKEFNldFJvbGVzUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmJvZGVnYS5hdXRoLnYxLlVzZXIiFwoVR2V0U2lnbmluZ0tleXNSZXF1ZXN0IiYKFkdldFNpZ25pbmdLZXlzUmVzcG9uc2USDAoEandrcxgBIAEoCSIsCg9HZXRSb2xlc1JlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUIIukgFcgOwAQEiNwoQR2V0Um9sZXNSZXNwb25zZRIjCgVyb2xlcxgBIAMoDjIULmJvZGVnYS5hdXRoLnYxLlJvbGUi7AEKClNpZ25pbmdLZXkSCwoDa2lkGAEgASgJEjAKBnN0YXR1cxgCIAEoDjIgLmJvZGVnYS5hdXRoLnYxLlNpZ25pbmdLZXlTdGF0dXMSLgoKc2lnbnNfZnJvbRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLc2lnbnNfdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgGIAEoCSIYChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0IksKF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEjAKDHNpZ25pbmdfa2V5cxgBIAMoCzIaLmJvZGVnYS5hdXRoLnYxLlNpZ25pbmdLZXkiTQoXUmV2b2tlU2lnbmluZ0tleVJlcXVlc3QSFgoDa2lkGAEgASgJQgm6SAZyBBABGEASGgoGcmVhc29uGAIgASgJQgq6SAdyBRABGMgBIicKGFJldm9rZVNpZ25pbmdLZXlSZXNwb25zZRILCgNraWQYASABKAkiGQoXUm90YXRlU2lnbmluZ0tleVJlcXVlc3QiJwoYUm90YXRlU2lnbmluZ0tleVJlc3BvbnNlEgsKA2tpZBgBIAEoCSpjCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIRCg1ST0xFX0NVU1RPTUVSEAESEAoMUk9MRV9LSVRDSEVOEAISDgoKUk9MRV9BRE1JThADEhAKDFJPTEVfU0VSVklDRRAEKrMBChBTaWduaW5nS2V5U3RhdHVzEiIKHlNJR05JTkdfS0VZX1NUQVRVU19VTlNQRUNJRklFRBAAEh4KGlNJR05JTkdfS0VZX1NUQVRVU19TVEFOREJZEAESHAoYU0lHTklOR19LRVlfU1RBVFVTX1NJR05TEAISHQoZU0lHTklOR19LRVlfU1RBVFVTX0ZPUk1FUhADEh4KGlNJR05JTkdfS0VZX1NUQVRVU19SRVZPS0VEEAQygCQKC0F1dGhTZXJ2aWNlEmcKCFJlZ2lzdGVyEh8uYm9kZWdhLmF1dGgudjEuUmVnaXN0ZXJSZXF1ZXN0GiAuYm9kZWdhLmF1dGgudjEuUmVnaXN0ZXJSZXNwb25zZSIYqLsYAYLT5JMCDjoBKiIJL3YxL3VzZXJzEnwKC1ZlcmlmeUVtYWlsEiIuYm9kZWdhLmF1dGgudjEuVmVyaWZ5RW1haWxSZXF1ZXN0GiMuYm9kZWdhLmF1dGgudjEuVmVyaWZ5RW1haWxSZXNwb25zZSIkqLsYAYLT5JMCGjoBKiIVL3YxL3VzZXJzOnZlcmlmeUVtYWlsEpgBChJSZXNlbmRWZXJpZmljYXRpb24SKS5ib2RlZ2EuYXV0aC52MS5SZXNlbmRWZXJpZmljYXRpb25SZXF1ZXN0GiouYm9kZWdhLmF1dGgudjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiK6i7GAGC0+STAiE6ASoiHC92MS91c2VyczpyZXNlbmRWZXJpZmljYXRpb24SYQoFTG9naW4SHC5ib2RlZ2EuYXV0aC52MS5Mb2dpblJlcXVlc3QaHS5ib2RlZ2EuYXV0aC52MS5Mb2dpblJlc3BvbnNlIhuouxgBgtPkkwIROgEqIgwvdjEvc2Vzc2lvbnMSggEKDUNvbXBsZXRlTG9naW4SJC5ib2RlZ2EuYXV0aC52MS5Db21wbGV0ZUxvZ2luUmVxdWVzdBolLmJvZGVnYS5hdXRoLnYxLkNvbXBsZXRlTG9naW5SZXNwb25zZSIkqLsYAYLT5JMCGjoBKiIVL3YxL3Nlc3Npb25zOmNvbXBsZXRlEm8KB1JlZnJlc2gSHi5ib2RlZ2EuYXV0aC52MS5SZWZyZXNoUmVxdWVzdBofLmJvZGVnYS5hdXRoLnYxLlJlZnJlc2hSZXNwb25zZSIjqLsYAYLT5JMCGToBKiIUL3YxL3Nlc3Npb25zOnJlZnJlc2gSbgoGTG9nb3V0Eh0uYm9kZWdhLmF1dGgudjEuTG9nb3V0UmVxdWVzdBoeLmJvZGVnYS5hdXRoLnYxLkxvZ291dFJlc3BvbnNlIiWQAgKouxgBgtPkkwIYOgEqIhMvdjEvc2Vzc2lvbnM6bG9nb3V0EncKCUxvZ291dEFsbBIgLmJvZGVnYS5hdXRoLnYxLkxvZ291dEFsbFJlcXVlc3QaIS5ib2RlZ2EuYXV0aC52MS5Mb2dvdXRBbGxSZXNwb25zZSIlqLsYAoLT5JMCGzoBKiIWL3YxL3Nlc3Npb25zOmxvZ291dEFsbBKgAQoUUmVxdWVzdFBhc3N3b3JkUmVzZXQSKy5ib2RlZ2EuYXV0aC52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QaLC5ib2RlZ2EuYXV0aC52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIi2ouxgBgtPkkwIjOgEqIh4vdjEvdXNlcnM6cmVxdWVzdFBhc3N3b3JkUmVzZXQShAEKDVJlc2V0UGFzc3dvcmQSJC5ib2RlZ2EuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBolLmJvZGVnYS5hdXRoLnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSImqLsYAYLT5JMCHDoBKiIXL3YxL3VzZXJzOnJlc2V0UGFzc3dvcmQSiwEKDkNoYW5nZVBhc3N3b3JkEiUuYm9kZWdhLmF1dGgudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GiYuYm9kZWdhLmF1dGgudjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIqqLsYAoLT5JMCIDoBKiIbL3YxL3VzZXJzL21lOmNoYW5nZVBhc3N3b3JkEn8KC0NoYW5nZUVtYWlsEiIuYm9kZWdhLmF1dGgudjEuQ2hhbmdlRW1haWxSZXF1ZXN0GiMuYm9kZWdhLmF1dGgudjEuQ2hhbmdlRW1haWxSZXNwb25zZSInqLsYAoLT5JMCHToBKiIYL3YxL3VzZXJzL21lOmNoYW5nZUVtYWlsEncKCUVucm9sVG90cBIgLmJvZGVnYS5hdXRoLnYxLkVucm9sVG90cFJlcXVlc3QaIS5ib2RlZ2EuYXV0aC52MS5FbnJvbFRvdHBSZXNwb25zZSIlqLsYAoLT5JMCGzoBKiIWL3YxL3VzZXJzL21lOmVucm9sVG90cBJ/CgtDb25maXJtVG90cBIiLmJvZGVnYS5hdXRoLnYxLkNvbmZpcm1Ub3RwUmVxdWVzdBojLmJvZGVnYS5hdXRoLnYxLkNvbmZpcm1Ub3RwUmVzcG9uc2UiJ6i7GAKC0+STAh06ASoiGC92MS91c2Vycy9tZTpjb25maXJtVG90cBJ7CgpSZW1vdmVUb3RwEiEuYm9kZWdhLmF1dGgudjEuUmVtb3ZlVG90cFJlcXVlc3QaIi5ib2RlZ2EuYXV0aC52MS5SZW1vdmVUb3RwUmVzcG9uc2UiJqi7GAKC0+STAhw6ASoiFy92MS91c2Vycy9tZTpyZW1vdmVUb3RwEpsBChJSZW5ld1JlY292ZXJ5Q29kZXMSKS5ib2RlZ2EuYXV0aC52MS5SZW5ld1JlY292ZXJ5Q29kZXNSZXF1ZXN0GiouYm9kZWdhLmF1dGgudjEuUmVuZXdSZWNvdmVyeUNvZGVzUmVzcG9uc2UiLqi7GAKC0+STAiQ6ASoiHy92MS91c2Vycy9tZTpyZW5ld1JlY292ZXJ5Q29kZXMSrAEKGEJlZ2luUGFzc2tleVJlZ2lzdHJhdGlvbhIvLmJvZGVnYS5hdXRoLnYxLkJlZ2luUGFzc2tleVJlZ2lzdHJhdGlvblJlcXVlc3QaMC5ib2RlZ2EuYXV0aC52MS5CZWdpblBhc3NrZXlSZWdpc3RyYXRpb25SZXNwb25zZSItqLsYAoLT5JMCIzoBKiIeL3YxL3Bhc3NrZXlzOmJlZ2luUmVnaXN0cmF0aW9uEp0BChlGaW5pc2hQYXNza2V5UmVnaXN0cmF0aW9uEjAuYm9kZWdhLmF1dGgudjEuRmluaXNoUGFzc2tleVJlZ2lzdHJhdGlvblJlcXVlc3QaMS5ib2RlZ2EuYXV0aC52MS5GaW5pc2hQYXNza2V5UmVnaXN0cmF0aW9uUmVzcG9uc2UiG6i7GAKC0+STAhE6ASoiDC92MS9wYXNza2V5cxKQAQoRQmVnaW5QYXNza2V5TG9naW4SKC5ib2RlZ2EuYXV0aC52MS5CZWdpblBhc3NrZXlMb2dpblJlcXVlc3QaKS5ib2RlZ2EuYXV0aC52MS5CZWdpblBhc3NrZXlMb2dpblJlc3BvbnNlIiaouxgBgtPkkwIcOgEqIhcvdjEvcGFzc2tleXM6YmVnaW5Mb2dpbhKeAQoUQ29tcGxldGVQYXNza2V5TG9naW4SKy5ib2RlZ2EuYXV0aC52MS5Db21wbGV0ZVBhc3NrZXlMb2dpblJlcXVlc3QaLC5ib2RlZ2EuYXV0aC52MS5Db21wbGV0ZVBhc3NrZXlMb2dpblJlc3BvbnNlIiuouxgBgtPkkwIhOgEqIhwvdjEvc2Vzc2lvbnM6Y29tcGxldGVQYXNza2V5EnYKDExpc3RQYXNza2V5cxIjLmJvZGVnYS5hdXRoLnYxLkxpc3RQYXNza2V5c1JlcXVlc3QaJC5ib2RlZ2EuYXV0aC52MS5MaXN0UGFzc2tleXNSZXNwb25zZSIbkAIBqLsYAoLT5JMCDhIML3YxL3Bhc3NrZXlzEo0BCg1SZW1vdmVQYXNza2V5EiQuYm9kZWdhLmF1dGgudjEuUmVtb3ZlUGFzc2tleVJlcXVlc3QaJS5ib2RlZ2EuYXV0aC52MS5SZW1vdmVQYXNza2V5UmVzcG9uc2UiL6i7GAKC0+STAiU6ASoiIC92MS9wYXNza2V5cy97cGFzc2tleV9pZH06cmVtb3ZlEoABCg1EZWxldGVBY2NvdW50EiQuYm9kZWdhLmF1dGgudjEuRGVsZXRlQWNjb3VudFJlcXVlc3QaJS5ib2RlZ2EuYXV0aC52MS5EZWxldGVBY2NvdW50UmVzcG9uc2UiIqi7GAKC0+STAhg6ASoiEy92MS91c2Vycy9tZTpkZWxldGUSdgoMTGlzdFNlc3Npb25zEiMuYm9kZWdhLmF1dGgudjEuTGlzdFNlc3Npb25zUmVxdWVzdBokLmJvZGVnYS5hdXRoLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIhuQAgGouxgCgtPkkwIOEgwvdjEvc2Vzc2lvbnMSfQoKRW5kU2Vzc2lvbhIhLmJvZGVnYS5hdXRoLnYxLkVuZFNlc3Npb25SZXF1ZXN0GiIuYm9kZWdhLmF1dGgudjEuRW5kU2Vzc2lvblJlc3BvbnNlIiiQAgKouxgCgtPkkwIbKhkvdjEvc2Vzc2lvbnMve3Nlc3Npb25faWR9EmEKBUdldE1lEhwuYm9kZWdhLmF1dGgudjEuR2V0TWVSZXF1ZXN0Gh0uYm9kZWdhLmF1dGgudjEuR2V0TWVSZXNwb25zZSIbkAIBqLsYAoLT5JMCDhIML3YxL3VzZXJzL21lEmoKCUxpc3RVc2VycxIgLmJvZGVnYS5hdXRoLnYxLkxpc3RVc2Vyc1JlcXVlc3QaIS5ib2RlZ2EuYXV0aC52MS5MaXN0VXNlcnNSZXNwb25zZSIYkAIBqLsYBYLT5JMCCxIJL3YxL3VzZXJzEnoKCFNldFJvbGVzEh8uYm9kZWdhLmF1dGgudjEuU2V0Um9sZXNSZXF1ZXN0GiAuYm9kZWdhLmF1dGgudjEuU2V0Um9sZXNSZXNwb25zZSIrqLsYBYLT5JMCIToBKiIcL3YxL3VzZXJzL3t1c2VyX2lkfTpzZXRSb2xlcxJ9CglCbG9ja1VzZXISIC5ib2RlZ2EuYXV0aC52MS5CbG9ja1VzZXJSZXF1ZXN0GiEuYm9kZWdhLmF1dGgudjEuQmxvY2tVc2VyUmVzcG9uc2UiK5ACAqi7GAWC0+STAh46ASoiGS92MS91c2Vycy97dXNlcl9pZH06YmxvY2sShQEKC1VuYmxvY2tVc2VyEiIuYm9kZWdhLmF1dGgudjEuVW5ibG9ja1VzZXJSZXF1ZXN0GiMuYm9kZWdhLmF1dGgudjEuVW5ibG9ja1VzZXJSZXNwb25zZSItkAICqLsYBYLT5JMCIDoBKiIbL3YxL3VzZXJzL3t1c2VyX2lkfTp1bmJsb2NrEn8KDkdldFNpZ25pbmdLZXlzEiUuYm9kZWdhLmF1dGgudjEuR2V0U2lnbmluZ0tleXNSZXF1ZXN0GiYuYm9kZWdhLmF1dGgudjEuR2V0U2lnbmluZ0tleXNSZXNwb25zZSIekAIBqLsYAYLT5JMCERIPL3YxL3NpZ25pbmdLZXlzElYKCEdldFJvbGVzEh8uYm9kZWdhLmF1dGgudjEuR2V0Um9sZXNSZXF1ZXN0GiAuYm9kZWdhLmF1dGgudjEuR2V0Um9sZXNSZXNwb25zZSIHkAIBqLsYBhKHAQoPTGlzdFNpZ25pbmdLZXlzEiYuYm9kZWdhLmF1dGgudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBonLmJvZGVnYS5hdXRoLnYxLkxpc3RTaWduaW5nS2V5c1Jlc3BvbnNlIiOQAgGouxgFgtPkkwIWEhQvdjEvc2lnbmluZ0tleXM6bGlzdBKVAQoQUmV2b2tlU2lnbmluZ0tleRInLmJvZGVnYS5hdXRoLnYxLlJldm9rZVNpZ25pbmdLZXlSZXF1ZXN0GiguYm9kZWdhLmF1dGgudjEuUmV2b2tlU2lnbmluZ0tleVJlc3BvbnNlIi6QAgKouxgFgtPkkwIhOgEqIhwvdjEvc2lnbmluZ0tleXMve2tpZH06cmV2b2tlEowBChBSb3RhdGVTaWduaW5nS2V5EicuYm9kZWdhLmF1dGgudjEuUm90YXRlU2lnbmluZ0tleVJlcXVlc3QaKC5ib2RlZ2EuYXV0aC52MS5Sb3RhdGVTaWduaW5nS2V5UmVzcG9uc2UiJai7GAWC0+STAhs6ASoiFi92MS9zaWduaW5nS2V5czpyb3RhdGViBnByb3RvMw", [file_bodega_type_v1_access, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message bodega.auth.v1.User
@@ -779,6 +779,328 @@ export const RenewRecoveryCodesResponseSchema: GenMessage<RenewRecoveryCodesResp
   messageDesc(file_bodega_auth_v1_auth, 32);
 
 /**
+ * @generated from message bodega.auth.v1.Passkey
+ */
+export type Passkey = Message<"bodega.auth.v1.Passkey"> & {
+  /**
+   * @generated from field: string passkey_id = 1;
+   */
+  passkeyId: string;
+
+  /**
+   * As its owner calls it.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 3;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * Unset before its first login.
+   *
+   * @generated from field: google.protobuf.Timestamp last_used_at = 4;
+   */
+  lastUsedAt?: Timestamp | undefined;
+
+  /**
+   * It is kept in more than one place, such as in the account of a telephone's maker.
+   *
+   * @generated from field: bool synced = 5;
+   */
+  synced: boolean;
+};
+
+/**
+ * Describes the message bodega.auth.v1.Passkey.
+ * Use `create(PasskeySchema)` to create a new message.
+ */
+export const PasskeySchema: GenMessage<Passkey> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 33);
+
+/**
+ * @generated from message bodega.auth.v1.BeginPasskeyRegistrationRequest
+ */
+export type BeginPasskeyRegistrationRequest = Message<"bodega.auth.v1.BeginPasskeyRegistrationRequest"> & {
+  /**
+   * @generated from field: string password = 1;
+   */
+  password: string;
+
+  /**
+   * The six digits that the app shows now, or a recovery code; only asked for where the account has TOTP.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.BeginPasskeyRegistrationRequest.
+ * Use `create(BeginPasskeyRegistrationRequestSchema)` to create a new message.
+ */
+export const BeginPasskeyRegistrationRequestSchema: GenMessage<BeginPasskeyRegistrationRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 34);
+
+/**
+ * @generated from message bodega.auth.v1.BeginPasskeyRegistrationResponse
+ */
+export type BeginPasskeyRegistrationResponse = Message<"bodega.auth.v1.BeginPasskeyRegistrationResponse"> & {
+  /**
+   * JSON, for PublicKeyCredential.parseCreationOptionsFromJSON().
+   *
+   * @generated from field: string options = 1;
+   */
+  options: string;
+
+  /**
+   * For FinishPasskeyRegistration.
+   *
+   * @generated from field: string challenge = 2;
+   */
+  challenge: string;
+
+  /**
+   * When the challenge ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.auth.v1.BeginPasskeyRegistrationResponse.
+ * Use `create(BeginPasskeyRegistrationResponseSchema)` to create a new message.
+ */
+export const BeginPasskeyRegistrationResponseSchema: GenMessage<BeginPasskeyRegistrationResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 35);
+
+/**
+ * @generated from message bodega.auth.v1.FinishPasskeyRegistrationRequest
+ */
+export type FinishPasskeyRegistrationRequest = Message<"bodega.auth.v1.FinishPasskeyRegistrationRequest"> & {
+  /**
+   * Of BeginPasskeyRegistration.
+   *
+   * @generated from field: string challenge = 1;
+   */
+  challenge: string;
+
+  /**
+   * What navigator.credentials.create() gave, as JSON (PublicKeyCredential.toJSON()).
+   *
+   * @generated from field: string credential = 2;
+   */
+  credential: string;
+
+  /**
+   * Such as the device it is on. Without addresses of the web, control, format and direction characters.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.FinishPasskeyRegistrationRequest.
+ * Use `create(FinishPasskeyRegistrationRequestSchema)` to create a new message.
+ */
+export const FinishPasskeyRegistrationRequestSchema: GenMessage<FinishPasskeyRegistrationRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 36);
+
+/**
+ * @generated from message bodega.auth.v1.FinishPasskeyRegistrationResponse
+ */
+export type FinishPasskeyRegistrationResponse = Message<"bodega.auth.v1.FinishPasskeyRegistrationResponse"> & {
+  /**
+   * @generated from field: bodega.auth.v1.Passkey passkey = 1;
+   */
+  passkey?: Passkey | undefined;
+};
+
+/**
+ * Describes the message bodega.auth.v1.FinishPasskeyRegistrationResponse.
+ * Use `create(FinishPasskeyRegistrationResponseSchema)` to create a new message.
+ */
+export const FinishPasskeyRegistrationResponseSchema: GenMessage<FinishPasskeyRegistrationResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 37);
+
+/**
+ * @generated from message bodega.auth.v1.BeginPasskeyLoginRequest
+ */
+export type BeginPasskeyLoginRequest = Message<"bodega.auth.v1.BeginPasskeyLoginRequest"> & {
+};
+
+/**
+ * Describes the message bodega.auth.v1.BeginPasskeyLoginRequest.
+ * Use `create(BeginPasskeyLoginRequestSchema)` to create a new message.
+ */
+export const BeginPasskeyLoginRequestSchema: GenMessage<BeginPasskeyLoginRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 38);
+
+/**
+ * @generated from message bodega.auth.v1.BeginPasskeyLoginResponse
+ */
+export type BeginPasskeyLoginResponse = Message<"bodega.auth.v1.BeginPasskeyLoginResponse"> & {
+  /**
+   * JSON, for PublicKeyCredential.parseRequestOptionsFromJSON().
+   *
+   * @generated from field: string options = 1;
+   */
+  options: string;
+
+  /**
+   * For CompletePasskeyLogin.
+   *
+   * @generated from field: string challenge = 2;
+   */
+  challenge: string;
+
+  /**
+   * When the challenge ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.auth.v1.BeginPasskeyLoginResponse.
+ * Use `create(BeginPasskeyLoginResponseSchema)` to create a new message.
+ */
+export const BeginPasskeyLoginResponseSchema: GenMessage<BeginPasskeyLoginResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 39);
+
+/**
+ * @generated from message bodega.auth.v1.CompletePasskeyLoginRequest
+ */
+export type CompletePasskeyLoginRequest = Message<"bodega.auth.v1.CompletePasskeyLoginRequest"> & {
+  /**
+   * Of BeginPasskeyLogin.
+   *
+   * @generated from field: string challenge = 1;
+   */
+  challenge: string;
+
+  /**
+   * What navigator.credentials.get() gave, as JSON (PublicKeyCredential.toJSON()).
+   *
+   * @generated from field: string credential = 2;
+   */
+  credential: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.CompletePasskeyLoginRequest.
+ * Use `create(CompletePasskeyLoginRequestSchema)` to create a new message.
+ */
+export const CompletePasskeyLoginRequestSchema: GenMessage<CompletePasskeyLoginRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 40);
+
+/**
+ * @generated from message bodega.auth.v1.CompletePasskeyLoginResponse
+ */
+export type CompletePasskeyLoginResponse = Message<"bodega.auth.v1.CompletePasskeyLoginResponse"> & {
+  /**
+   * A JWT of ten minutes, for the header Authorization: Bearer.
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * For one Refresh.
+   *
+   * @generated from field: string refresh_token = 2;
+   */
+  refreshToken: string;
+
+  /**
+   * When the access token ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bodega.auth.v1.CompletePasskeyLoginResponse.
+ * Use `create(CompletePasskeyLoginResponseSchema)` to create a new message.
+ */
+export const CompletePasskeyLoginResponseSchema: GenMessage<CompletePasskeyLoginResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 41);
+
+/**
+ * @generated from message bodega.auth.v1.ListPasskeysRequest
+ */
+export type ListPasskeysRequest = Message<"bodega.auth.v1.ListPasskeysRequest"> & {
+};
+
+/**
+ * Describes the message bodega.auth.v1.ListPasskeysRequest.
+ * Use `create(ListPasskeysRequestSchema)` to create a new message.
+ */
+export const ListPasskeysRequestSchema: GenMessage<ListPasskeysRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 42);
+
+/**
+ * @generated from message bodega.auth.v1.ListPasskeysResponse
+ */
+export type ListPasskeysResponse = Message<"bodega.auth.v1.ListPasskeysResponse"> & {
+  /**
+   * Ten at most.
+   *
+   * @generated from field: repeated bodega.auth.v1.Passkey passkeys = 1;
+   */
+  passkeys: Passkey[];
+};
+
+/**
+ * Describes the message bodega.auth.v1.ListPasskeysResponse.
+ * Use `create(ListPasskeysResponseSchema)` to create a new message.
+ */
+export const ListPasskeysResponseSchema: GenMessage<ListPasskeysResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 43);
+
+/**
+ * @generated from message bodega.auth.v1.RemovePasskeyRequest
+ */
+export type RemovePasskeyRequest = Message<"bodega.auth.v1.RemovePasskeyRequest"> & {
+  /**
+   * @generated from field: string passkey_id = 1;
+   */
+  passkeyId: string;
+
+  /**
+   * @generated from field: string password = 2;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message bodega.auth.v1.RemovePasskeyRequest.
+ * Use `create(RemovePasskeyRequestSchema)` to create a new message.
+ */
+export const RemovePasskeyRequestSchema: GenMessage<RemovePasskeyRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 44);
+
+/**
+ * @generated from message bodega.auth.v1.RemovePasskeyResponse
+ */
+export type RemovePasskeyResponse = Message<"bodega.auth.v1.RemovePasskeyResponse"> & {
+};
+
+/**
+ * Describes the message bodega.auth.v1.RemovePasskeyResponse.
+ * Use `create(RemovePasskeyResponseSchema)` to create a new message.
+ */
+export const RemovePasskeyResponseSchema: GenMessage<RemovePasskeyResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_auth_v1_auth, 45);
+
+/**
  * @generated from message bodega.auth.v1.DeleteAccountRequest
  */
 export type DeleteAccountRequest = Message<"bodega.auth.v1.DeleteAccountRequest"> & {
@@ -793,7 +1115,7 @@ export type DeleteAccountRequest = Message<"bodega.auth.v1.DeleteAccountRequest"
  * Use `create(DeleteAccountRequestSchema)` to create a new message.
  */
 export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 33);
+  messageDesc(file_bodega_auth_v1_auth, 46);
 
 /**
  * @generated from message bodega.auth.v1.DeleteAccountResponse
@@ -806,7 +1128,7 @@ export type DeleteAccountResponse = Message<"bodega.auth.v1.DeleteAccountRespons
  * Use `create(DeleteAccountResponseSchema)` to create a new message.
  */
 export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 34);
+  messageDesc(file_bodega_auth_v1_auth, 47);
 
 /**
  * @generated from message bodega.auth.v1.Session
@@ -854,7 +1176,7 @@ export type Session = Message<"bodega.auth.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 35);
+  messageDesc(file_bodega_auth_v1_auth, 48);
 
 /**
  * @generated from message bodega.auth.v1.ListSessionsRequest
@@ -880,7 +1202,7 @@ export type ListSessionsRequest = Message<"bodega.auth.v1.ListSessionsRequest"> 
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 36);
+  messageDesc(file_bodega_auth_v1_auth, 49);
 
 /**
  * @generated from message bodega.auth.v1.ListSessionsResponse
@@ -904,7 +1226,7 @@ export type ListSessionsResponse = Message<"bodega.auth.v1.ListSessionsResponse"
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 37);
+  messageDesc(file_bodega_auth_v1_auth, 50);
 
 /**
  * @generated from message bodega.auth.v1.EndSessionRequest
@@ -921,7 +1243,7 @@ export type EndSessionRequest = Message<"bodega.auth.v1.EndSessionRequest"> & {
  * Use `create(EndSessionRequestSchema)` to create a new message.
  */
 export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 38);
+  messageDesc(file_bodega_auth_v1_auth, 51);
 
 /**
  * @generated from message bodega.auth.v1.EndSessionResponse
@@ -934,7 +1256,7 @@ export type EndSessionResponse = Message<"bodega.auth.v1.EndSessionResponse"> & 
  * Use `create(EndSessionResponseSchema)` to create a new message.
  */
 export const EndSessionResponseSchema: GenMessage<EndSessionResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 39);
+  messageDesc(file_bodega_auth_v1_auth, 52);
 
 /**
  * @generated from message bodega.auth.v1.BlockUserRequest
@@ -956,7 +1278,7 @@ export type BlockUserRequest = Message<"bodega.auth.v1.BlockUserRequest"> & {
  * Use `create(BlockUserRequestSchema)` to create a new message.
  */
 export const BlockUserRequestSchema: GenMessage<BlockUserRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 40);
+  messageDesc(file_bodega_auth_v1_auth, 53);
 
 /**
  * @generated from message bodega.auth.v1.BlockUserResponse
@@ -973,7 +1295,7 @@ export type BlockUserResponse = Message<"bodega.auth.v1.BlockUserResponse"> & {
  * Use `create(BlockUserResponseSchema)` to create a new message.
  */
 export const BlockUserResponseSchema: GenMessage<BlockUserResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 41);
+  messageDesc(file_bodega_auth_v1_auth, 54);
 
 /**
  * @generated from message bodega.auth.v1.UnblockUserRequest
@@ -990,7 +1312,7 @@ export type UnblockUserRequest = Message<"bodega.auth.v1.UnblockUserRequest"> & 
  * Use `create(UnblockUserRequestSchema)` to create a new message.
  */
 export const UnblockUserRequestSchema: GenMessage<UnblockUserRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 42);
+  messageDesc(file_bodega_auth_v1_auth, 55);
 
 /**
  * @generated from message bodega.auth.v1.UnblockUserResponse
@@ -1007,7 +1329,7 @@ export type UnblockUserResponse = Message<"bodega.auth.v1.UnblockUserResponse"> 
  * Use `create(UnblockUserResponseSchema)` to create a new message.
  */
 export const UnblockUserResponseSchema: GenMessage<UnblockUserResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 43);
+  messageDesc(file_bodega_auth_v1_auth, 56);
 
 /**
  * @generated from message bodega.auth.v1.GetMeRequest
@@ -1020,7 +1342,7 @@ export type GetMeRequest = Message<"bodega.auth.v1.GetMeRequest"> & {
  * Use `create(GetMeRequestSchema)` to create a new message.
  */
 export const GetMeRequestSchema: GenMessage<GetMeRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 44);
+  messageDesc(file_bodega_auth_v1_auth, 57);
 
 /**
  * @generated from message bodega.auth.v1.GetMeResponse
@@ -1037,7 +1359,7 @@ export type GetMeResponse = Message<"bodega.auth.v1.GetMeResponse"> & {
  * Use `create(GetMeResponseSchema)` to create a new message.
  */
 export const GetMeResponseSchema: GenMessage<GetMeResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 45);
+  messageDesc(file_bodega_auth_v1_auth, 58);
 
 /**
  * @generated from message bodega.auth.v1.ListUsersRequest
@@ -1063,7 +1385,7 @@ export type ListUsersRequest = Message<"bodega.auth.v1.ListUsersRequest"> & {
  * Use `create(ListUsersRequestSchema)` to create a new message.
  */
 export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 46);
+  messageDesc(file_bodega_auth_v1_auth, 59);
 
 /**
  * @generated from message bodega.auth.v1.ListUsersResponse
@@ -1087,7 +1409,7 @@ export type ListUsersResponse = Message<"bodega.auth.v1.ListUsersResponse"> & {
  * Use `create(ListUsersResponseSchema)` to create a new message.
  */
 export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 47);
+  messageDesc(file_bodega_auth_v1_auth, 60);
 
 /**
  * @generated from message bodega.auth.v1.SetRolesRequest
@@ -1109,7 +1431,7 @@ export type SetRolesRequest = Message<"bodega.auth.v1.SetRolesRequest"> & {
  * Use `create(SetRolesRequestSchema)` to create a new message.
  */
 export const SetRolesRequestSchema: GenMessage<SetRolesRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 48);
+  messageDesc(file_bodega_auth_v1_auth, 61);
 
 /**
  * @generated from message bodega.auth.v1.SetRolesResponse
@@ -1126,7 +1448,7 @@ export type SetRolesResponse = Message<"bodega.auth.v1.SetRolesResponse"> & {
  * Use `create(SetRolesResponseSchema)` to create a new message.
  */
 export const SetRolesResponseSchema: GenMessage<SetRolesResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 49);
+  messageDesc(file_bodega_auth_v1_auth, 62);
 
 /**
  * @generated from message bodega.auth.v1.GetSigningKeysRequest
@@ -1139,7 +1461,7 @@ export type GetSigningKeysRequest = Message<"bodega.auth.v1.GetSigningKeysReques
  * Use `create(GetSigningKeysRequestSchema)` to create a new message.
  */
 export const GetSigningKeysRequestSchema: GenMessage<GetSigningKeysRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 50);
+  messageDesc(file_bodega_auth_v1_auth, 63);
 
 /**
  * @generated from message bodega.auth.v1.GetSigningKeysResponse
@@ -1158,7 +1480,7 @@ export type GetSigningKeysResponse = Message<"bodega.auth.v1.GetSigningKeysRespo
  * Use `create(GetSigningKeysResponseSchema)` to create a new message.
  */
 export const GetSigningKeysResponseSchema: GenMessage<GetSigningKeysResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 51);
+  messageDesc(file_bodega_auth_v1_auth, 64);
 
 /**
  * @generated from message bodega.auth.v1.GetRolesRequest
@@ -1175,7 +1497,7 @@ export type GetRolesRequest = Message<"bodega.auth.v1.GetRolesRequest"> & {
  * Use `create(GetRolesRequestSchema)` to create a new message.
  */
 export const GetRolesRequestSchema: GenMessage<GetRolesRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 52);
+  messageDesc(file_bodega_auth_v1_auth, 65);
 
 /**
  * @generated from message bodega.auth.v1.GetRolesResponse
@@ -1194,7 +1516,7 @@ export type GetRolesResponse = Message<"bodega.auth.v1.GetRolesResponse"> & {
  * Use `create(GetRolesResponseSchema)` to create a new message.
  */
 export const GetRolesResponseSchema: GenMessage<GetRolesResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 53);
+  messageDesc(file_bodega_auth_v1_auth, 66);
 
 /**
  * @generated from message bodega.auth.v1.SigningKey
@@ -1242,7 +1564,7 @@ export type SigningKey = Message<"bodega.auth.v1.SigningKey"> & {
  * Use `create(SigningKeySchema)` to create a new message.
  */
 export const SigningKeySchema: GenMessage<SigningKey> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 54);
+  messageDesc(file_bodega_auth_v1_auth, 67);
 
 /**
  * @generated from message bodega.auth.v1.ListSigningKeysRequest
@@ -1255,7 +1577,7 @@ export type ListSigningKeysRequest = Message<"bodega.auth.v1.ListSigningKeysRequ
  * Use `create(ListSigningKeysRequestSchema)` to create a new message.
  */
 export const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 55);
+  messageDesc(file_bodega_auth_v1_auth, 68);
 
 /**
  * @generated from message bodega.auth.v1.ListSigningKeysResponse
@@ -1274,7 +1596,7 @@ export type ListSigningKeysResponse = Message<"bodega.auth.v1.ListSigningKeysRes
  * Use `create(ListSigningKeysResponseSchema)` to create a new message.
  */
 export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 56);
+  messageDesc(file_bodega_auth_v1_auth, 69);
 
 /**
  * @generated from message bodega.auth.v1.RevokeSigningKeyRequest
@@ -1296,7 +1618,7 @@ export type RevokeSigningKeyRequest = Message<"bodega.auth.v1.RevokeSigningKeyRe
  * Use `create(RevokeSigningKeyRequestSchema)` to create a new message.
  */
 export const RevokeSigningKeyRequestSchema: GenMessage<RevokeSigningKeyRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 57);
+  messageDesc(file_bodega_auth_v1_auth, 70);
 
 /**
  * @generated from message bodega.auth.v1.RevokeSigningKeyResponse
@@ -1315,7 +1637,7 @@ export type RevokeSigningKeyResponse = Message<"bodega.auth.v1.RevokeSigningKeyR
  * Use `create(RevokeSigningKeyResponseSchema)` to create a new message.
  */
 export const RevokeSigningKeyResponseSchema: GenMessage<RevokeSigningKeyResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 58);
+  messageDesc(file_bodega_auth_v1_auth, 71);
 
 /**
  * @generated from message bodega.auth.v1.RotateSigningKeyRequest
@@ -1328,7 +1650,7 @@ export type RotateSigningKeyRequest = Message<"bodega.auth.v1.RotateSigningKeyRe
  * Use `create(RotateSigningKeyRequestSchema)` to create a new message.
  */
 export const RotateSigningKeyRequestSchema: GenMessage<RotateSigningKeyRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 59);
+  messageDesc(file_bodega_auth_v1_auth, 72);
 
 /**
  * @generated from message bodega.auth.v1.RotateSigningKeyResponse
@@ -1347,7 +1669,7 @@ export type RotateSigningKeyResponse = Message<"bodega.auth.v1.RotateSigningKeyR
  * Use `create(RotateSigningKeyResponseSchema)` to create a new message.
  */
 export const RotateSigningKeyResponseSchema: GenMessage<RotateSigningKeyResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_auth_v1_auth, 60);
+  messageDesc(file_bodega_auth_v1_auth, 73);
 
 /**
  * @generated from enum bodega.auth.v1.Role
@@ -1620,6 +1942,69 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof RenewRecoveryCodesRequestSchema;
     output: typeof RenewRecoveryCodesResponseSchema;
+  },
+  /**
+   * What navigator.credentials.create() is to be given (WebAuthn), for the caller's next passkey. Wants the password, and a code where the account has TOTP. Nothing changes before
+   * FinishPasskeyRegistration, within five minutes. Where the shop has no passkeys: PASSKEYS_OFF; with ten of them: TOO_MANY_PASSKEYS.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.BeginPasskeyRegistration
+   */
+  beginPasskeyRegistration: {
+    methodKind: "unary";
+    input: typeof BeginPasskeyRegistrationRequestSchema;
+    output: typeof BeginPasskeyRegistrationResponseSchema;
+  },
+  /**
+   * From now on the passkey opens the account by itself; the owner is told by mail. A challenge is good once, whatever comes of it: CHALLENGE_INVALID. What does not fit it is PASSKEY_INVALID, a
+   * passkey that some account has already PASSKEY_KNOWN.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.FinishPasskeyRegistration
+   */
+  finishPasskeyRegistration: {
+    methodKind: "unary";
+    input: typeof FinishPasskeyRegistrationRequestSchema;
+    output: typeof FinishPasskeyRegistrationResponseSchema;
+  },
+  /**
+   * What navigator.credentials.get() is to be given. It names no account and no passkey: the browser knows whose it has. Too many from one network are TOO_MANY_ATTEMPTS.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.BeginPasskeyLogin
+   */
+  beginPasskeyLogin: {
+    methodKind: "unary";
+    input: typeof BeginPasskeyLoginRequestSchema;
+    output: typeof BeginPasskeyLoginResponseSchema;
+  },
+  /**
+   * Opens a session of 30 days, as Login does. A passkey that has verified its user is both factors: no code is asked for. A challenge is good once, whatever comes of it: CHALLENGE_INVALID. A passkey that nobody
+   * has, one that was removed and a wrong signature are all PASSKEY_INVALID; one that counts backwards was copied: PASSKEY_COPIED, and the owner is told by mail.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.CompletePasskeyLogin
+   */
+  completePasskeyLogin: {
+    methodKind: "unary";
+    input: typeof CompletePasskeyLoginRequestSchema;
+    output: typeof CompletePasskeyLoginResponseSchema;
+  },
+  /**
+   * The caller's passkeys, oldest first.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.ListPasskeys
+   */
+  listPasskeys: {
+    methodKind: "unary";
+    input: typeof ListPasskeysRequestSchema;
+    output: typeof ListPasskeysResponseSchema;
+  },
+  /**
+   * The passkey opens nothing any more, and the sessions that it has opened end, but for the one that asks. Wants the password; the owner is told by mail.
+   *
+   * @generated from rpc bodega.auth.v1.AuthService.RemovePasskey
+   */
+  removePasskey: {
+    methodKind: "unary";
+    input: typeof RemovePasskeyRequestSchema;
+    output: typeof RemovePasskeyResponseSchema;
   },
   /**
    * Ends every session and forgets who the caller was: address, name, password. Orders stay, under an id that is nobody's. The last admin
