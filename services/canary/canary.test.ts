@@ -2,10 +2,12 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { SumCalculated } from "../../packages/api/facts.ts";
 import { CanaryService } from "../../packages/api/gen/bodega/canary/v1/canary_pb.ts";
+import { openDatabase } from "../../packages/database/database.ts";
 import { collectFacts, factMessage, type Told, tell } from "../../tests/kit/messages.ts";
 import { refusal } from "../../tests/kit/refusal.ts";
 import { type System, startSystem } from "../../tests/kit/system.ts";
 import { readConfig } from "./config.ts";
+import { measureTotals } from "./get-totals.ts";
 import { settleOldSums } from "./settle-sums.ts";
 
 setDefaultTimeout(60_000);
@@ -166,6 +168,22 @@ test("its totals are metrics", async () => {
   expect(body).toContain(`bodega_canary_sums{state="acknowledged"} ${acknowledged}`);
   expect(body).toContain(`bodega_canary_sums{state="missing"} ${missing}`);
   expect(body).toContain("bodega_canary_oldest_undelivered_seconds 0");
+});
+
+test("of a database that is away there are no figures, not even old ones", async () => {
+  const app = system.app("canary");
+  const figures = async () => {
+    const { canarySums, canaryOldest } = app.metrics;
+    return (await Promise.all([canarySums.get(), canaryOldest.get()])).map(({ values }) => values.length);
+  };
+  await measureTotals(app);
+  expect(await figures()).toEqual([4, 1]);
+  const away = openDatabase("postgres://127.0.0.1:1/none", "canary");
+  await measureTotals({ ...app, sql: away.sql });
+  expect(await figures()).toEqual([0, 0]);
+  await away.close();
+  await measureTotals(app);
+  expect(await figures()).toEqual([4, 1]);
 });
 
 test("what is wrong with its variables is told by name", () => {

@@ -21,6 +21,7 @@ export async function measureTotals({ sql, clock, metrics, log }: App): Promise<
   } catch (error) {
     log.warn("canary.unmeasured", { message: String(error) });
     metrics.canarySums.reset();
+    metrics.canaryOldest.remove();
   }
 }
 

@@ -67,6 +67,7 @@ test("who lost its lease parks nothing, tells nobody that it failed, and is coun
     fail: (_app, _message, error) => void told.push(error),
     retrying: (_app, _message, { error }) => void told.push(error),
   });
+  expect(await staleOf(one)).toBe("0");
   first.reject(new Error("the late answer of one that was stopped"));
   await eventually(() => one.busy() === 0);
   expect(await rows(one.app, "parked")).toHaveLength(0);

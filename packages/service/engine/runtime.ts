@@ -117,6 +117,7 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
       const handlers = handlersOf(definition.name, definition.hears, definition.does);
       const guard = await guardAfterCrash(ports.database, log);
       const { careful } = guard;
+      countFromZero(app, definition);
       const hearing = await shareHearing(definition, ports.database.sql, log);
       const worker = startWorker(app, definition.does, handlers, ports.jobs, hearing.known, careful);
       Object.assign(wakes, { relay, worker });
@@ -155,6 +156,12 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
       await ports.database.close();
     },
   };
+}
+
+/** Of a counter that begins with its first step, increase() does not see that step. */
+function countFromZero({ metrics }: App, { name, does, hears }: Service): void {
+  const types = [...does.map(({ job }) => job.type), ...hears.flatMap(({ fact }) => fact?.type ?? [])];
+  for (const type of types) metrics.stale.inc({ service: name, type }, 0);
 }
 
 function createApp(
