@@ -1,6 +1,6 @@
 // stack.yml and its overlays as they are: what is in their configs and secrets, and parts of them to be deployed alone.
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { ROOT } from "../tree.ts";
@@ -62,7 +62,7 @@ export function readStackFile(overlays: string[]): StackFile {
       return Object.fromEntries(variables.map(([name, value]) => [name, filledIn(String(value), env)]));
     },
     files(services) {
-      const folder = mkdtempSync(join(tmpdir(), "bodega-stack-"));
+      const folder = mkdtempSync(join(ownFolder(), "deployed-"));
       return documents.flatMap((document, index) => {
         const path = join(folder, `${index}.json`);
         writeFileSync(path, JSON.stringify({ ...absolute(document), services: some(document.services, services) }));
@@ -70,6 +70,17 @@ export function readStackFile(overlays: string[]): StackFile {
       });
     },
   };
+}
+
+let own: string | undefined;
+
+/** What Docker's client is given to read lies here until this process ends. */
+function ownFolder(): string {
+  if (own) return own;
+  const folder = mkdtempSync(join(tmpdir(), "bodega-stack-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  own = folder;
+  return folder;
 }
 
 function parse(path: string): Document {
