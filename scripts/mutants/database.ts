@@ -163,9 +163,8 @@ export const DATABASE: Mutant[] = [
   {
     name: "inbox: a message may be remembered twice",
     file: "packages/database/inbox.ts",
-    find: "const rows = messages.map(({ id, key }) => ({ bucket: bucketOf(key), message_id: id, seen_at: now }));",
-    replace:
-      "const rows = messages.map(({ key }) => ({ bucket: bucketOf(key), message_id: crypto.randomUUID(), seen_at: now }));",
+    find: "const ids = messages.map(({ id }) => id);\n  return sql`\n    insert into inbox",
+    replace: "const ids = messages.map(() => crypto.randomUUID());\n  return sql`\n    insert into inbox",
     tests: ["packages/service/engine/failures.test.ts", "tests/stories/redelivery.test.ts"],
   },
   {

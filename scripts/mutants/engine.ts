@@ -102,8 +102,8 @@ export const ENGINE: Mutant[] = [
   {
     name: "retry: an outage uses up the tries of a bug",
     file: "packages/service/engine/failures.ts",
-    find: "const same = before.trouble === trouble && before.giveUpAt !== null;",
-    replace: "const same = before.giveUpAt !== null;",
+    find: "const same = before.trouble === trouble && before.give_up_at !== null;",
+    replace: "const same = before.give_up_at !== null;",
     tests: [POLICY],
   },
   {
