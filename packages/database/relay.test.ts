@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { testDatabase } from "../../tests/kit/databases.ts";
 import { eventually } from "../../tests/kit/eventually.ts";
 import { createLog } from "../telemetry/log.ts";
-import type { Database } from "./database.ts";
+import { type Database, openDatabase } from "./database.ts";
 import { type OutboxRow, outboxBacklog } from "./outbox.ts";
 import { type Publish, type Relay, startPollRelay } from "./relay.ts";
 import { startWalRelay } from "./wal.ts";
@@ -108,7 +108,7 @@ for (const [mode, start] of Object.entries(MODES)) {
         got.push(rows);
         await hold.promise;
       });
-      if (mode === "wal") await eventually(() => isRead(database));
+      if (mode === "wal") await beingRead(url);
       await put(database, "a", 0, 0);
       await eventually(() => got.length === 1);
       for (let index = 1; index <= 40; index++) await put(database, "a", index, index);
@@ -180,11 +180,15 @@ async function insert(sql: Database["sql"], key: string, index: number) {
     values (gen_random_uuid(), 'order', ${key}, 'order.created', ${Buffer.from([index])}, '2026-01-05T08:00:00.123Z', '00-a-b-01', ${`r${index}`})`;
 }
 
-/** Whether the slot is there, and somebody reads it. */
-async function isRead({ sql }: Database): Promise<boolean> {
-  const rows = await sql`
-    select from pg_replication_slots where database = current_database() and active and confirmed_flush_lsn is not null`;
-  return rows.length > 0;
+/** Resolves when the log is read: what is there before goes out by the table. A role sees what its own sessions do. */
+async function beingRead(url: string): Promise<void> {
+  const { sql, close } = openDatabase(url, "test");
+  await eventually(async () => {
+    const readers = await sql`
+      select from pg_stat_activity where datname = current_database() and backend_type = 'walsender'`;
+    return readers.length > 0;
+  });
+  await close();
 }
 
 function distinct(rows: OutboxRow[]): OutboxRow[] {
