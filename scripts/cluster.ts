@@ -23,6 +23,7 @@ const PARTS: Part[] = [
       "scripts/servers/servers.test.ts",
       "packages/locks/redis-tls.test.ts",
       "tests/servers/tls.test.ts",
+      "tests/chaos/tls-shop.test.ts",
       "tests/servers/k6.test.ts",
       "tests/servers/way-in.test.ts",
       "tests/servers/rabbitmq-system.test.ts",

@@ -30,12 +30,7 @@ export const kafka: Kind = {
   ports: ({ number, basePort }) => portsOf("kafka", number, basePort),
   needs: [JAVA, MAVEN, jars(KAFKA_JARS, COORDINATES)],
   files: (server) => ({ "server.properties": config(server), "log4j2.properties": LOG4J_SETTINGS }),
-  async prepare(server) {
-    const folder = folderOf(server);
-    if (existsSync(join(folder, "data", "meta.properties"))) return;
-    const format = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"];
-    await must([java(), ...JVM, ...format], { cwd: folder, env: { CLASSPATH: classpath() } });
-  },
+  prepare: (server) => format(server),
   command: () => ({
     argv: [java(), ...JVM, "kafka.Kafka", "server.properties"],
     env: { CLASSPATH: classpath() },
@@ -54,6 +49,14 @@ export const kafka: Kind = {
       .join(","),
   }),
 };
+
+/** Once; `more` says what is there from the beginning, such as users. */
+export async function format(server: Server, more: string[] = []): Promise<void> {
+  const folder = folderOf(server);
+  if (existsSync(join(folder, "data", "meta.properties"))) return;
+  const words = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties", ...more];
+  await must([java(), ...JVM, ...words], { cwd: folder, env: { CLASSPATH: classpath() } });
+}
 
 export function config(server: Server): string {
   const { broker, controller } = portsOf("kafka", server.number, server.basePort);
