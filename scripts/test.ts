@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import { startTestPostgres } from "../tests/kit/postgres.ts";
 import { type Counts, ENV, summary } from "./command.ts";
+import { askAgain } from "./test/again.ts";
 import { contractsIn } from "./test/contracts.ts";
 import { countsOf, failuresIn, skippedIn, sumOf, withoutColours } from "./test/counts.ts";
 import { apart, chosen, deal } from "./test/deal.ts";
@@ -67,11 +68,13 @@ async function runSideBySide(files: string[]): Promise<Counts> {
     open: async () => ({ TEST_DATABASE_URL: await startTestPostgres() }),
     tell: ({ body }: Batch) => console.log(`\n${body}`),
   });
-  const done = [...(await runLanes(deal(others), lanes(LANES))), ...(await runLanes(deal(alone), lanes(1)))];
+  const first = [...(await runLanes(deal(others), lanes(LANES))), ...(await runLanes(deal(alone), lanes(1)))];
+  const { done, unsteady } = await askAgain(first, (batches) => runLanes(batches, lanes(1)));
   const body = done.map((batch) => batch.body).join("\n");
   const counts = sumOf(done.map((batch) => batch.counts));
   const sections = [
-    failuresOf(done).join("\n\n"),
+    told("what failed at first, and held when it was asked again alone", unsteady),
+    told("what failed", done),
     skippedIn(body).join("\n"),
     contractsIn(withoutColours(body)),
     `longest: ${longest(done)}`,
@@ -81,14 +84,15 @@ async function runSideBySide(files: string[]): Promise<Counts> {
   return counts;
 }
 
-function failuresOf(done: Batch[]): string[] {
-  const failed = done.filter(({ counts }) => counts.failed > 0);
-  if (failed.length === 0) return [];
-  const again = failed.flatMap(({ files, body }) => {
+/** All failures of these, under a title; nothing without any. */
+function told(title: string, batches: Batch[]): string {
+  const failed = batches.filter(({ counts }) => counts.failed > 0);
+  if (failed.length === 0) return "";
+  const failures = failed.flatMap(({ files, body }) => {
     const found = failuresIn(body);
     return found.length > 0 ? found : [`${files.join(", ")} failed without a failed test, see above`];
   });
-  return ["== what failed", ...again];
+  return [`== ${title}`, ...failures].join("\n\n");
 }
 
 function longest(done: Batch[]): string {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { paths } from "../tree.ts";
+import { askAgain } from "./again.ts";
 import { bodyOf, countsOf, failuresIn, skippedIn, sumOf } from "./counts.ts";
 import { apart, chosen, deal, SECONDS } from "./deal.ts";
 import { type Batch, runLanes } from "./lanes.ts";
@@ -125,6 +126,46 @@ describe("several processes side by side", () => {
   function fail(file: string): never {
     throw new Error(`no batch had ${file}`);
   }
+});
+
+describe("what fails beside others", () => {
+  const batch = (file: string, failed: number): Batch => ({
+    files: [file],
+    counts: { passed: 1, failed, skipped: 0 },
+    body: "",
+    seconds: 1,
+  });
+  const ask = async (first: Batch[], secondFails: (file: string) => boolean) => {
+    const asked: string[] = [];
+    const outcome = await askAgain(first, async (batches) => {
+      asked.push(...batches.flat());
+      return batches.flatMap((files) => files.map((file) => batch(file, secondFails(file) ? 1 : 0)));
+    });
+    const failed = outcome.done.filter(({ counts }) => counts.failed > 0).flatMap(({ files }) => files);
+    return { asked, failed, unsteady: outcome.unsteady.flatMap(({ files }) => files), count: outcome.done.length };
+  };
+
+  test("is asked again, and what fails twice has failed", async () => {
+    const first = [batch("a.test.ts", 0), batch("b.test.ts", 1), batch("c.test.ts", 1)];
+    expect(await ask(first, (file) => file === "c.test.ts")).toEqual({
+      asked: ["b.test.ts", "c.test.ts"],
+      failed: ["c.test.ts"],
+      unsteady: ["b.test.ts"],
+      count: 3,
+    });
+  });
+
+  test("is not asked again where it counts orders, nor when it is much", async () => {
+    const counting = ["tests/chaos/chaos.test.ts", "tests/apart/points.test.ts", "tests/stories/order-life.test.ts"];
+    const many = ["a", "b", "c", "d"].map((name) => `${name}.test.ts`);
+    for (const files of [counting, many]) {
+      const outcome = await ask(
+        files.map((file) => batch(file, 1)),
+        () => false,
+      );
+      expect(outcome).toEqual({ asked: [], failed: files, unsteady: [], count: files.length });
+    }
+  });
 });
 
 test("what starts a dozen processes and kills them runs alone, after the others", () => {

@@ -8,13 +8,14 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-function server(name: string) {
+function server(name: string, ready: Promise<void> = Promise.resolve()) {
   const asked: string[] = [];
   const up = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch(req) {
+    async fetch(req) {
       asked.push(new URL(req.url).pathname);
+      await ready;
       return new Response(name);
     },
   });
@@ -48,12 +49,14 @@ test("connections go to all targets in turn, and past one that is gone", async (
 });
 
 test("when answers are lost the work is done, nobody hears of it, and the way is open again afterwards", async () => {
-  const { target, asked } = server("one");
+  const done = Promise.withResolvers<void>();
+  const { target, asked } = server("one", done.promise);
   const { ask, loseAnswers, pass } = await way(target);
   loseAnswers();
   const lost = ask("/lost");
   await eventually(() => asked.length === 1);
   pass();
+  done.resolve();
   expect(await lost).toBe("nothing");
   expect(await ask("/found")).toBe("one");
   expect(asked).toEqual(["/lost", "/found"]);

@@ -33,7 +33,11 @@ export async function startTcpProxy(...targets: [Target, ...Target[]]): Promise<
   }
 
   function join(near: Socket, far: Socket) {
-    near.on("data", (data) => far.write(data));
+    near.on("data", (data) => {
+      // Its answer may come only after the way is open again: it is lost too.
+      if (how.losing) robbed.add(near);
+      far.write(data);
+    });
     far.on("data", (data) => answer(near, data));
     for (const [one, other] of [
       [near, far],

@@ -1,5 +1,6 @@
 // A Docker Engine of the test's own, in a folder: its images, volumes, socket and process id are nobody else's.
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { must, run } from "../../scripts/command.ts";
 import { find } from "../../scripts/servers/find.ts";
@@ -104,9 +105,7 @@ export async function startDaemon(folder: string): Promise<Daemon> {
     await docker("swarm", "init", ...address);
     const node = (await docker("node", "ls", "-q")).trim();
     await docker("node", "update", ...SLOTS.flatMap((slot) => ["--label-add", `${slot}=true`]), node);
-    const format = "{{(index .IPAM.Config 0).Gateway}}";
-    const gateway = (await docker("network", "inspect", "--format", format, "bridge")).trim();
-    return { host, env, docker, gateway, end };
+    return { host, env, docker, gateway: addressOfBridge(), end };
   } catch (error) {
     await end();
     throw error;
@@ -128,6 +127,13 @@ function firstOf(table: string): string {
 async function bridgesOfDocker(): Promise<string[]> {
   const said = await must(["ip", "-o", "link", "show", "type", "bridge"]);
   return Array.from(said.matchAll(/^\d+: (docker[^:@]*)/gm), ([, name = ""]) => name);
+}
+
+/** Of this machine on Docker's own network. Docker does not tell it of a bridge that it has just made. */
+function addressOfBridge(): string {
+  const address = networkInterfaces()["docker0"]?.find(({ family }) => family === "IPv4")?.address;
+  if (!address) throw new Error("docker0 has no IPv4 address");
+  return address;
 }
 
 function lastOf(path: string): string {
