@@ -1,7 +1,15 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { Code, createClient } from "@connectrpc/connect";
+import { create, type Message } from "@bufbuild/protobuf";
+import { Code, createClient, createConnectRouter } from "@connectrpc/connect";
+import { universalServerRequestFromFetch, universalServerResponseToFetch } from "@connectrpc/connect/protocol";
 import { Hono } from "hono";
 import { CanaryService } from "../packages/api/gen/bodega/canary/v1/canary_pb.ts";
+import {
+  PaymentService,
+  RefundPaymentRequestSchema,
+  StartPaymentRequestSchema,
+} from "../packages/api/gen/bodega/payment/v1/payment_pb.ts";
+import { refused } from "../packages/service/errors.ts";
 import { PAGE_BYTES_MAX } from "../packages/service/outside.ts";
 import type { InnerTls } from "../packages/service/tls.ts";
 import { createOriginReader, createOriginSeal, ORIGIN_HEADER } from "../packages/service/wire/edge-origin.ts";
@@ -79,6 +87,52 @@ test("what a page would refuse for its size is refused at the edge, and nothing 
     expect(drawn).toBeLessThan(20);
     expect(asked).toEqual([]);
     expect(await (await post(new Uint8Array(PAGE_BYTES_MAX))).text()).toBe("heard");
+  } finally {
+    await inside.stop(true);
+  }
+});
+
+test("what does no harm when it comes twice is asked for again while its service says that a part of it is away", async () => {
+  const asked: string[] = [];
+  const routes = createConnectRouter().service(PaymentService, {
+    startPayment: () => away(),
+    refundPayment: () => away(),
+  });
+  /** Of each path the second answer is one. */
+  function away() {
+    if (asked.filter((path) => path === asked.at(-1)).length > 1) return {};
+    throw refused(Code.Unavailable, "UNAVAILABLE", "away", 1_000);
+  }
+  const inside = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(req) {
+      const { pathname } = new URL(req.url);
+      asked.push(pathname);
+      if (pathname === "/payment/pay/7")
+        return asked.length > 1
+          ? new Response("a page")
+          : new Response("", { status: 503, headers: { "retry-after": "1" } });
+      const handler = routes.handlers.find(({ requestPath }) => pathname.endsWith(requestPath));
+      if (!handler) return new Response("", { status: 404 });
+      return universalServerResponseToFetch(await handler(universalServerRequestFromFetch(req, {})));
+    },
+  });
+  try {
+    const declared = (await declarations()).filter(({ name }) => name === "payment");
+    const [remote] = remoteServices(declared, { payment: `http://127.0.0.1:${inside.port}` }, () => "");
+    const page = await remote?.pages?.fetch(new Request("http://edge/pay/7"));
+    expect(await page?.text()).toBe("a page");
+    const call = (name: string, request: Message) => {
+      const rpc = remote?.rpcs.find(({ method }) => method.name === name);
+      if (rpc?.kind !== "unary") throw new Error(`expected a unary RPC ${name}`);
+      return rpc.call(request, { headers: new Headers(), signal: new AbortController().signal });
+    };
+    await call("StartPayment", create(StartPaymentRequestSchema));
+    await call("RefundPayment", create(RefundPaymentRequestSchema, { requestId: "7" }));
+    asked.length = 0;
+    const { code, retryMs } = await refusal(call("RefundPayment", create(RefundPaymentRequestSchema)));
+    expect([code, retryMs, asked.length]).toEqual([Code.Unavailable, 1_000, 1]);
   } finally {
     await inside.stop(true);
   }
@@ -168,7 +222,7 @@ describe("processes that talk over TLS", () => {
       await expect(nobody).rejects.toThrow();
       expect(await asked(inside, edge)).toBe("heard");
       const base = `https://localhost:${inside.port}/canary`;
-      const page = await forwardPages(base, ["/page"], edge).fetch(new Request("http://edge/page"));
+      const page = await forwardPages(base, ["/page"], { tls: edge }).fetch(new Request("http://edge/page"));
       expect(await page.text()).toBe("a page");
       // Nothing answers this method over there, and over there it was found out.
       const rpc = createClient(CanaryService, remoteTransport(base, edge)).getTotals({});

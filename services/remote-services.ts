@@ -6,6 +6,7 @@ import type { InnerTls } from "../packages/service/tls.ts";
 import type { EdgeOrigin } from "../packages/service/wire/edge-origin.ts";
 import type { EdgeService } from "../packages/service/wire/health.ts";
 import { remoteReady, remoteRpcs, remoteTransport } from "../packages/service/wire/remote.ts";
+import { createUntilBack } from "../packages/service/wire/until-back.ts";
 import { forwardPages } from "./gateway/forward.ts";
 
 /** Each process answers for its services below their names: http://order:8080/order. */
@@ -34,11 +35,12 @@ export function remoteServices(
 ): EdgeService[] {
   return declared.map(({ name, answers, pages }) => {
     const base = baseOf(urls, name);
+    const untilBack = createUntilBack();
     const services = [...answers.map(({ service }) => service), OpsService];
     return {
       name,
-      rpcs: remoteRpcs(services, remoteTransport(base, tls), seal),
-      ...(pages && { pages: forwardPages(base, pages.paths, tls) }),
+      rpcs: remoteRpcs(services, remoteTransport(base, tls, untilBack), seal),
+      ...(pages && { pages: forwardPages(base, pages.paths, { untilBack, tls }) }),
       ready: (signal) => remoteReady(urls[name] ?? "", signal, tls),
     };
   });

@@ -110,7 +110,7 @@ export const ADAPTERS: { path: RegExp; may: string[]; because: string }[] = [
     because: "it makes what the clock and the secrets start from",
   },
   {
-    path: /^packages\/service\/wire\/until-reached\.ts$/,
+    path: /^packages\/service\/wire\/until-(reached|back)\.ts$/,
     may: ["performance.now()"],
     because: "another process comes back in real time",
   },

@@ -8,6 +8,8 @@ export interface Event {
   what: string;
   /** Which requests must not fail: all of them; those that place orders; or none, where a part that is there once is away. */
   spares: "all" | "orders" | "none";
+  /** How long nobody may have waited longer for, asking again all the while. */
+  stallMsMax?: number;
   /** What it needs of the stack, before its requests are counted. */
   prepare?(swarm: Swarm): Promise<void>;
   /** Resolves when the stack is as it was before; throws where something went another way than it has to. */
@@ -94,9 +96,16 @@ export function eventsOf(size: "small" | "full"): Event[] {
   return [
     ...EVERYWHERE,
     {
+      name: "switchover",
+      what: "PostgreSQL's primary handed over to a replica",
+      spares: "all",
+      strike: (swarm) => swarm.switchover(),
+    },
+    {
       name: "postgres",
       what: "PostgreSQL's primary killed",
       spares: "none",
+      stallMsMax: 15_000,
       async strike(swarm) {
         await swarm.signal(await swarm.leader());
         await swarm.ready();

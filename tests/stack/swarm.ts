@@ -5,7 +5,7 @@ import { must, run } from "../../scripts/command.ts";
 import { until } from "../../scripts/servers/until.ts";
 import { converge } from "../../scripts/stack/converge.ts";
 import { openEngine, type Service } from "../../scripts/stack/engine.ts";
-import { leaderOf } from "../../scripts/stack/members.ts";
+import { leaderOf, stepDown } from "../../scripts/stack/members.ts";
 import { ROOT } from "../../scripts/tree.ts";
 import { TIME_SCALE } from "../chaos/load.ts";
 import { ADMIN } from "../chaos/shop.ts";
@@ -47,6 +47,8 @@ export interface Swarm {
   imageOf(service: string): Promise<string>;
   /** The Patroni member that leads. */
   leader(): Promise<string>;
+  /** A planned one, as an upgrade has it; resolves when another member leads. */
+  switchover(): Promise<void>;
   /** Resolves when all is ready. */
   ready(): Promise<void>;
   /** How many of how many services are ready. */
@@ -83,6 +85,12 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
   const nameOf = (service: string) => `${STACK}_${service}`;
   const clock = async () => (await engine.get<{ SystemTime: string }>("/info")).SystemTime;
   const inspect = (service: string) => engine.get<Service>(`/services/${nameOf(service)}`);
+
+  async function leader() {
+    const found = await leaderOf(STACK, env);
+    if (!found) throw new Error("expected a leader of Patroni, found none");
+    return found;
+  }
 
   async function ready() {
     await converge(engine, { stack: STACK, since: await clock(), msMax: READY_MS_MAX, tell: () => {} });
@@ -144,10 +152,14 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
       return states;
     },
     imageOf: async (service) => (await inspect(service)).Spec.TaskTemplate.ContainerSpec.Image,
-    async leader() {
-      const leader = await leaderOf(STACK, env);
-      if (!leader) throw new Error("expected a leader of Patroni, found none");
-      return leader;
+    leader,
+    async switchover() {
+      const before = await leader();
+      if (!(await stepDown(before, STACK, env))) throw new Error(`expected ${before} to step down, it did not`);
+      await until("another member leads", async () => {
+        const now = await leaderOf(STACK, env);
+        return now !== undefined && now !== before;
+      });
     },
     ready,
     async status() {

@@ -96,6 +96,14 @@ test("a request that fails is against the bar of an event that spares it, and of
   expect([isBad("none", [order]), isBad("none", [other])]).toEqual([false, false]);
 });
 
+test("who waited for longer than an event may stall is against its bar, and of no other's", () => {
+  const attempts = [attempt(FROM, { waitedMs: 15_001 })];
+  const judged = (more: Partial<Event>) =>
+    rowOf(passed("none", { event: { ...event("none"), ...more } }), attempts, sound()).findings;
+  expect(judged({ stallMsMax: 15_000 })).toEqual(["somebody waited for 15001 ms, expected 15000 at most"]);
+  expect([judged({ stallMsMax: 16_000 }), judged({})]).toEqual([[], []]);
+});
+
 test.each<[string, "lost" | "doubled" | "forgotten", (state: State) => void]>([
   ["is in no database", "lost", (state) => state.orders.pop()],
   ["has a second one beside it under its key", "doubled", (state) => state.acknowledged.push(twin(state))],

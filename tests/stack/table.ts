@@ -43,13 +43,15 @@ export function rowOf({ event, from, to, acknowledged, wrong }: Passed, attempts
     doubled: doubledKeys(its),
     forgotten: [...forgottenTimers(its), ...unfinishedOrders(its), ...forgottenMails(its).filter(isAbout(ids))],
   };
+  const longestMs = Math.max(0, ...during.map(({ waitedMs }) => waitedMs));
+  const { stallMsMax = Number.POSITIVE_INFINITY } = event;
   const spared = { all: failures.length, orders: ordersFailed, none: 0 }[event.spares];
   return {
     event: event.what,
     requests: during.length,
     failed: failures.length,
     ordersFailed,
-    longestMs: Math.max(0, ...during.map(({ waitedMs }) => waitedMs)),
+    longestMs,
     lost: sentences.lost.length,
     doubled: sentences.doubled.length,
     forgotten: sentences.forgotten.length,
@@ -57,6 +59,7 @@ export function rowOf({ event, from, to, acknowledged, wrong }: Passed, attempts
       ...(wrong ? [wrong] : []),
       ...(acknowledged.length === 0 ? ["no order was acknowledged meanwhile: nothing was tested"] : []),
       ...(spared > 0 ? [`${spared} requests failed: ${kindsOf(failures)}`] : []),
+      ...(longestMs > stallMsMax ? [`somebody waited for ${longestMs} ms, expected ${stallMsMax} at most`] : []),
       ...sentences.lost,
       ...sentences.doubled,
       ...sentences.forgotten,

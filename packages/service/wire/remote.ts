@@ -1,6 +1,12 @@
 import type { DescMethod, DescMethodServerStreaming, DescMethodUnary, DescService, Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import { ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import {
+  ConnectError,
+  type Interceptor,
+  type StreamRequest,
+  type Transport,
+  type UnaryRequest,
+} from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { contextIn, traceparent } from "../../telemetry/context.ts";
 import { span } from "../../telemetry/trace.ts";
@@ -9,17 +15,19 @@ import type { CallContext } from "../caller.ts";
 import type { InnerTls } from "../tls.ts";
 import { type EdgeOrigin, ORIGIN_HEADER } from "./edge-origin.ts";
 import { ADDRESS_HEADER, NETWORK_HEADER, POSITION_HEADER, type Rpc, rpcAttributes } from "./rpc.ts";
+import type { UntilBack } from "./until-back.ts";
 import { untilReached } from "./until-reached.ts";
 
 /**
  * How a service in another process is called: Connect over HTTP. A call that reached nobody is tried again for some seconds, so that a restart over there
- * fails none here; one whose connection broke only where a second call does no harm: it reads, or it carries a request_id.
+ * fails none here; one whose connection broke only where a second call does no harm: it reads, or it carries a request_id. With `untilBack` such a call is also
+ * made again when it was answered that a part over there is away.
  */
-export function remoteTransport(baseUrl: string, tls?: InnerTls): Transport {
+export function remoteTransport(baseUrl: string, tls?: InnerTls, untilBack?: UntilBack): Transport {
   return createConnectTransport({
     baseUrl,
     useBinaryFormat: true,
-    interceptors: [again],
+    interceptors: untilBack ? [patient(untilBack), again] : [again],
     // A watched order may be silent for hours; deadlines are the callers' own.
     fetch: ((input, init) =>
       fetch(input, { ...init, ...over(tls), timeout: false } as BunFetchRequestInit)) as typeof fetch,
@@ -45,11 +53,20 @@ export function over(tls: InnerTls | undefined): BunFetchRequestInit {
   return tls ? { tls: { ...tls } } : {};
 }
 
-const again: Interceptor = (next) => (req) => {
-  const reads = req.method.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN;
-  const harmless = reads || (!req.stream && hasRequestId(req.message));
-  return untilReached(req.service.typeName, () => next(req), { harmless, signal: req.signal });
-};
+const again: Interceptor = (next) => (req) =>
+  untilReached(req.service.typeName, () => next(req), { harmless: isHarmless(req), signal: req.signal });
+
+/** A stream says what it has to say in its messages, which come later. */
+const patient =
+  (untilBack: UntilBack): Interceptor =>
+  (next) =>
+  (req) =>
+    !req.stream && isHarmless(req) ? untilBack(() => next(req), req.signal) : next(req);
+
+function isHarmless(req: UnaryRequest | StreamRequest): boolean {
+  const declared = req.method.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN;
+  return declared || (!req.stream && hasRequestId(req.message));
+}
 
 function hasRequestId(message: Message): boolean {
   return "requestId" in message && typeof message.requestId === "string" && message.requestId !== "";
