@@ -6,7 +6,7 @@ import { complaints } from "./stack/doctor.ts";
 import { type Engine, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
 import { buildImages, stackEnvironment } from "./stack/environment.ts";
 import { leaderLast, MIGRATES, membersIn, othersIn, stepDown } from "./stack/members.ts";
-import { type Environment, readStackFile } from "./stack/stack-file.ts";
+import { type Environment, readStackFile, type StackFile } from "./stack/stack-file.ts";
 
 const USAGE = `bun run stack up [overlays …]          images, secrets, deploy, and wait until all is ready
 bun run stack upgrade [overlays …]     the same for a stack that runs, one service at a time: members of clusters, tables, mail, the rest
@@ -31,8 +31,7 @@ function environment(): Environment {
 const COMMANDS: Record<string, (engine: Engine, words: string[], options: { volumes: boolean }) => Promise<void>> = {
   up: (engine, overlays) => deploy(engine, overlays),
   async upgrade(engine, overlays) {
-    if ((await engine.get<Service[]>("/services", of(STACK))).length === 0)
-      throw new Error(`there is no stack ${STACK}: bun run stack up`);
+    if ((await servicesOf(engine)).size === 0) throw new Error(`there is no stack ${STACK}: bun run stack up`);
     await deploy(engine, overlays);
   },
   async down(engine, _, { volumes }) {
@@ -81,64 +80,77 @@ async function deploy(engine: Engine, overlays: string[]): Promise<void> {
   // Where there is one node, its images are the ones that were built on it.
   const resolve = nodes.length === 1 ? ["--resolve-image", "never"] : [];
   const docker = (...args: string[]) => must(["docker", "stack", "deploy", ...resolve, ...args, STACK], { env });
-  const { services } = file;
-  await roll(membersIn(services), engine, overlays, env, docker);
-  await migrateFirst(engine, overlays, docker);
-  await roll(othersIn(services), engine, overlays, env, docker);
+  const deployment: Deployment = { engine, file, env, docker };
+  await roll(membersIn(file.services), deployment);
+  await migrateFirst(deployment);
+  await roll(othersIn(file.services), deployment);
   const since = await clockOf(engine);
   await docker("--prune", ...file.files());
   await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, tell });
-  await remember(engine, overlays, env);
+  await remember(deployment);
   say(`\nready: ${env["PUBLIC_URL"]}\nthe admin's password is in ${env["SECRETS"]}/admin_password`);
 }
 
-type Deploy = (...args: string[]) => Promise<string>;
+interface Deployment {
+  engine: Engine;
+  file: StackFile;
+  /** What fills in the file. */
+  env: Environment;
+  /** `docker stack deploy` with these arguments. */
+  docker: (...args: string[]) => Promise<string>;
+}
 
 /**
  * Of these services those that run and are to be something else, one at a time: a node is not asked for room for all of them twice, and what is not healthy
  * ends the deployment before the others have it. The rest of the deployment finds them as they are to be.
  */
-async function roll(
-  names: string[],
-  engine: Engine,
-  overlays: string[],
-  env: Environment,
-  docker: Deploy,
-): Promise<void> {
-  const file = readStackFile(overlays);
-  const running = await engine.get<Service[]>("/services", of(STACK));
-  const prints = new Map(running.map(({ Spec }) => [Spec.Name.replace(`${STACK}_`, ""), Spec.Labels[PRINT] ?? ""]));
-  const changed = names.filter((name) => prints.has(name) && prints.get(name) !== file.print(name, env));
+async function roll(names: string[], deployment: Deployment): Promise<void> {
+  const { engine, file, env } = deployment;
+  const running = await servicesOf(engine);
+  const changed = names.filter((name) => {
+    const service = running.get(name);
+    return service && printOn(service) !== file.print(name, env);
+  });
   for (const name of await leaderLast(changed, STACK, env)) {
     say(`updating ${name}${(await stepDown(name, STACK, env)) ? ", after a switchover" : ""}`);
-    const since = await clockOf(engine);
-    await docker(...file.files([name]));
-    await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service: name, tell: () => {} });
+    await deployAlone(name, deployment);
   }
 }
 
 /** Of a stack that runs, tables are brought up to date before the first new process comes beside the old ones. */
-async function migrateFirst(engine: Engine, overlays: string[], docker: Deploy): Promise<void> {
-  const running = await engine.get<Service[]>("/services", of(STACK));
-  if (!running.some(({ Spec }) => Spec.Name === `${STACK}_${MIGRATES}`)) return;
+async function migrateFirst(deployment: Deployment): Promise<void> {
+  if ((await servicesOf(deployment.engine)).has(MIGRATES)) await deployAlone(MIGRATES, deployment);
+}
+
+/** Resolves when it is ready. */
+async function deployAlone(service: string, { engine, file, docker }: Deployment): Promise<void> {
   const since = await clockOf(engine);
-  await docker(...readStackFile(overlays).files([MIGRATES]));
-  await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service: MIGRATES, tell: () => {} });
+  await docker(...file.files([service]));
+  await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service, tell: () => {} });
 }
 
 const PRINT = "bodega.print";
 
 /** Notes at each service what it was told, so that the next deployment knows whom to leave alone. A label of a service restarts nothing. */
-async function remember(engine: Engine, overlays: string[], env: Environment): Promise<void> {
-  const file = readStackFile(overlays);
+async function remember({ engine, file, env }: Deployment): Promise<void> {
+  const running = await servicesOf(engine);
   for (const name of [...membersIn(file.services), ...othersIn(file.services)]) {
     const print = file.print(name, env);
-    const [service] = (await engine.get<Service[]>("/services", of(STACK))).filter(
-      ({ Spec }) => Spec.Name === `${STACK}_${name}`,
-    );
-    if (service && service.Spec.Labels[PRINT] !== print)
+    const service = running.get(name);
+    if (service && printOn(service) !== print)
       await must(["docker", "service", "update", "-q", "--detach", "--label-add", `${PRINT}=${print}`, service.ID]);
   }
+}
+
+/** What it was told, as far as that was noted. */
+function printOn({ Spec }: Service): string | undefined {
+  return Spec.Labels[PRINT];
+}
+
+/** Those that run, by their names in the stack's file. */
+async function servicesOf(engine: Engine): Promise<Map<string, Service>> {
+  const services = await engine.get<Service[]>("/services", of(STACK));
+  return new Map(services.map((service) => [service.Spec.Name.replace(`${STACK}_`, ""), service]));
 }
 
 async function clockOf(engine: Engine): Promise<string> {
