@@ -5,7 +5,7 @@ import { converge, type Row, rowsOf } from "./stack/converge.ts";
 import { complaints } from "./stack/doctor.ts";
 import { type Engine, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
 import { buildImages, stackEnvironment } from "./stack/environment.ts";
-import { leaderLast, MIGRATES, membersIn, othersIn, stepDown } from "./stack/members.ts";
+import { leaderLast, membersIn, migratingIn, othersIn, stepDown } from "./stack/members.ts";
 import { type Environment, readStackFile, type StackFile } from "./stack/stack-file.ts";
 
 const USAGE = `bun run stack up [overlays …]          images, secrets, deploy, and wait until all is ready
@@ -15,7 +15,7 @@ bun run stack status                   what is ready, once
 bun run stack logs <service>           what it said last
 bun run stack doctor                   what is missing before it can be deployed
 bun run stack env [overlays …]         for: eval "$(bun run stack env)"; docker stack deploy -c stack.yml bodega
-Overlays are files stack.<name>.yml, such as small. STACK names another stack than bodega.`;
+Overlays are files stack.<name>.yml: small, clusters, stripe. STACK names another stack than bodega.`;
 
 const STACK = process.env["STACK"] || "bodega";
 const READY_MS_MAX = 600_000;
@@ -119,7 +119,8 @@ async function roll(names: string[], deployment: Deployment): Promise<void> {
 
 /** Of a stack that runs, tables are brought up to date before the first new process comes beside the old ones. */
 async function migrateFirst(deployment: Deployment): Promise<void> {
-  if ((await servicesOf(deployment.engine)).has(MIGRATES)) await deployAlone(MIGRATES, deployment);
+  const running = await servicesOf(deployment.engine);
+  for (const name of migratingIn(deployment.file.services)) if (running.has(name)) await deployAlone(name, deployment);
 }
 
 /** Resolves when it is ready. */

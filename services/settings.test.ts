@@ -15,6 +15,8 @@ const APART = {
   ADMIN_PASSWORD: "four patient horses",
 };
 
+const PROVISION = { CLUSTER_SECRET: KEY };
+
 test.each([
   [[], "all", SERVICE_NAMES],
   [["all"], "all", SERVICE_NAMES],
@@ -24,6 +26,13 @@ test.each([
   [["order", "stock", "order"], "services", ["order", "stock"]],
 ])("%j runs %s", async (args, kind, services) => {
   expect(await readSettings(args, APART)).toMatchObject({ kind, services } as object);
+});
+
+test("a server is provisioned for all services, or for those that are named", async () => {
+  const provisions = async (...names: string[]) =>
+    (await readSettings(["provision", ...names], { ...PROVISION, DATABASE_URL: APART.DATABASE_URL })).provisions;
+  expect(await provisions()).toEqual([...SERVICE_NAMES, "broker"]);
+  expect(await provisions("order", "auth", "order")).toEqual(["order", "auth"]);
 });
 
 test.each<[string[], Record<string, string>, string]>([
@@ -37,6 +46,7 @@ test.each<[string[], Record<string, string>, string]>([
   [["order"], { PUBLIC_KEYS: "", DATABASE_URL: "" }, "services apart need PUBLIC_KEYS and DATABASE_URL"],
   [["gateway"], { GATEWAY_KEY: "" }, "services apart need GATEWAY_KEY"],
   [["provision"], {}, "services apart need CLUSTER_SECRET"],
+  [["provision", "shop"], {}, "found shop"],
   [["secrets"], {}, "found secrets"],
   // As it was once: all that one service knew opened all others.
   [["order"], { CLUSTER_SECRET: KEY }, 'CLUSTER_SECRET is for "provision" alone'],

@@ -61,6 +61,8 @@ export interface Runs {
   services: string[];
   /** Of `secrets`. */
   folder?: string;
+  /** Of `provision`: whose databases. */
+  provisions?: string[];
 }
 
 function whatRuns(args: string[]): Runs {
@@ -68,11 +70,18 @@ function whatRuns(args: string[]): Runs {
   if (names.length === 1 && names[0] === "all") return { kind: "all", services: SERVICE_NAMES };
   if (names[0] === "all" && names[1] === "without" && names.length > 2) return allWithout(names.slice(2));
   if (names.length === 1 && names[0] === "gateway") return { kind: "gateway", services: [] };
-  if (names.length === 1 && names[0] === "provision") return { kind: "provision", services: [] };
+  if (names[0] === "provision") return provisionOf(names.slice(1));
   const [command, folder, ...more] = names;
   if (command === "secrets" && folder && more.length === 0) return { kind: "secrets", services: [], folder };
   if (foreignIn(names).length > 0) throw notToRun(foreignIn(names));
   return { kind: "services", services: [...new Set(names)] };
+}
+
+/** Of all; where services have servers of their own, each server's are named. */
+function provisionOf(names: string[]): Runs {
+  if (foreignIn(names).length > 0) throw notToRun(foreignIn(names));
+  const provisions = names.length > 0 ? [...new Set(names)] : [...SERVICE_NAMES, BROKER];
+  return { kind: "provision", services: [], provisions };
 }
 
 /** What is left out hears nothing meanwhile, and everything when it runs again; what the others ask of it is refused. */
@@ -85,7 +94,7 @@ const foreignIn = (names: string[]) => names.filter((name) => !SERVICE_NAMES.inc
 
 function notToRun(found: string[]): StartError {
   return new StartError(
-    `A process runs "all", or "all without" some, or "gateway" or "provision" alone, or "secrets" with a folder, or some of ${SERVICE_NAMES.join(", ")}; found ${found.join(" ")}.`,
+    `A process runs "all", or "all without" some, or "gateway" alone, or "provision" for all or for some, or "secrets" with a folder, or some of ${SERVICE_NAMES.join(", ")}; found ${found.join(" ")}.`,
   );
 }
 

@@ -16,7 +16,7 @@ import { createMetrics, type Metrics } from "../packages/telemetry/metrics.ts";
 import { type Anchor, systemClock } from "../packages/time/clock.ts";
 import { createFollowedTime } from "../packages/time/followed.ts";
 import { systemRandom } from "../packages/time/random.ts";
-import { BROKER, declarations, SERVICE_NAMES } from "./all.ts";
+import { declarations } from "./all.ts";
 import { type Carriers, connectCarriers, nameCarriers, openLocks } from "./carriers.ts";
 import { inspectCertificate } from "./certificate.ts";
 import { anchorFor, keptSecrets } from "./data-folder.ts";
@@ -58,15 +58,16 @@ async function startAll(settings: Settings, log: Log, stops: Stops): Promise<voi
 }
 
 /**
- * Makes what the services need on the server of DATABASE_URL, tables included, so that of an upgrade this is the first step: each service then finds its own by its
+ * Makes what services need on the server of DATABASE_URL, tables included, so that of an upgrade this is the first step: each service then finds its own by its
  * key, and has no right to make anything on the server. Databases that were made under another secret are taken over.
  */
-async function provisionAll({ databaseUrl = "", secret, relay }: Settings, log: Log): Promise<void> {
-  const names = [...SERVICE_NAMES, BROKER].map(databaseName);
+async function provisionAll({ databaseUrl = "", secret, relay, provisions = [] }: Settings, log: Log): Promise<void> {
+  const names = provisions.map(databaseName);
   const urls = await provision(databaseUrl, { secret, names, relay, takeOver: true }).catch((error: unknown) => {
     throw explainDatabase(error, undefined);
   });
   for (const { name, migrations } of await declarations()) {
+    if (!provisions.includes(name)) continue;
     const database = openDatabase(urls.get(databaseName(name)) ?? "", name);
     const told = (migration: string, seconds: number) =>
       log.info("migration.running", { service: name, migration, seconds });

@@ -14,8 +14,11 @@ export function membersIn(services: string[]): string[] {
   );
 }
 
-/** Ends by itself, and comes before all that stands on its tables. */
-export const MIGRATES = "provision";
+/** They end by themselves, and come before all that stands on their tables. */
+export function migratingIn(services: string[]): string[] {
+  return services.filter((name) => /^provision(-|$)/.test(name));
+}
+
 /** It is told by everybody and tells nobody: it is new before anybody tells it something new. */
 const FIRST = ["mail"];
 /** Auth tells the most of what is new; the edge comes after all whom it leads to. */
@@ -23,21 +26,23 @@ const LAST = ["auth", "gateway", "haproxy"];
 
 /** What is no member of a cluster. */
 export function othersIn(services: string[]): string[] {
-  const apart = [...membersIn(services), ...FIRST, ...LAST, MIGRATES];
+  const apart = [...membersIn(services), ...FIRST, ...LAST, ...migratingIn(services)];
   const there = (names: string[]) => names.filter((name) => services.includes(name));
   return [...there(FIRST), ...services.filter((name) => !apart.includes(name)), ...there(LAST)];
 }
 
-/** The leader of a Patroni cluster last, whoever that is by now. */
+/** The leaders of Patroni clusters last, whoever they are by now. */
 export async function leaderLast(members: string[], stack: string, env: Environment): Promise<string[]> {
-  const leader = await leaderOf(stack, env);
-  return leader && members.includes(leader) ? [...members.filter((name) => name !== leader), leader] : members;
+  const clusters = new Set(members.filter((name) => name.startsWith(PATRONI)).map(clusterOf));
+  const leaders = await Promise.all(Array.from(clusters, (cluster) => leaderOf(stack, env, cluster)));
+  const leads = (name: string) => leaders.includes(name);
+  return [...members.filter((name) => !leads(name)), ...members.filter(leads)];
 }
 
 /** Hands the lead to a replica before `member` goes; writes wait for seconds instead of for the length of a lease. */
 export async function stepDown(member: string, stack: string, env: Environment): Promise<boolean> {
-  if (!member.startsWith("patroni") || (await leaderOf(stack, env)) !== member) return false;
-  const patroni = await containerOf("patroni", stack, env);
+  if (!member.startsWith(PATRONI) || (await leaderOf(stack, env, clusterOf(member))) !== member) return false;
+  const patroni = await containerOf(clusterOf(member), stack, env);
   if (!patroni) return false;
   const { code } = await docker(
     ["exec", patroni, "patronictl", "-c", "/etc/bodega/patroni.yml", "switchover", "--force"],
@@ -51,9 +56,16 @@ interface Member {
   Role: string;
 }
 
+const PATRONI = "patroni";
+
+/** `patroni-order` of patroni-order-2. */
+function clusterOf(member: string): string {
+  return member.replace(/-\d+$/, "");
+}
+
 /** Undefined where no member is on this node: from here it cannot be asked then. */
-export async function leaderOf(stack: string, env: Environment): Promise<string | undefined> {
-  const patroni = await containerOf("patroni", stack, env);
+export async function leaderOf(stack: string, env: Environment, cluster = PATRONI): Promise<string | undefined> {
+  const patroni = await containerOf(cluster, stack, env);
   if (!patroni) return undefined;
   const list = ["exec", patroni, "patronictl", "-c", "/etc/bodega/patroni.yml", "list", "-f", "json"];
   const { code, output } = await docker(list, env);
@@ -63,9 +75,9 @@ export async function leaderOf(stack: string, env: Environment): Promise<string 
   return members.find(({ Role }) => Role === "Leader")?.Member;
 }
 
-/** A running container of this node, of a service whose name begins so. */
-async function containerOf(service: string, stack: string, env: Environment): Promise<string | undefined> {
-  const { output } = await docker(["ps", "-q", "--filter", `name=^${stack}_${service}`], env);
+/** A running container of this node, of a member of that cluster. */
+async function containerOf(cluster: string, stack: string, env: Environment): Promise<string | undefined> {
+  const { output } = await docker(["ps", "-q", "--filter", `name=^${stack}_${cluster}-[0-9]`], env);
   return output.split("\n")[0] || undefined;
 }
 

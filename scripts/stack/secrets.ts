@@ -14,6 +14,8 @@ const OF_SERVERS = [
   "rabbitmq_password",
   "erlang_cookie",
 ];
+/** By the overlay `clusters`. */
+const OWN_CLUSTERS = ["auth", "product", "order"];
 const RABBITMQ_NODES = ["rabbitmq-1", "rabbitmq-2", "rabbitmq-3"];
 /** A trial's certificate is nobody's but ours, for as long as a trial may last. */
 const CERTIFICATE_DAYS = "825";
@@ -29,7 +31,9 @@ export async function makeSecrets(folder: string, host: string): Promise<void> {
   );
   for (const name of OF_SERVERS) if (!existsSync(join(folder, name))) write(name, randomBytes(32).toString("hex"));
   if (!existsSync(join(folder, "tls_pem"))) write("tls_pem", await certificateFor(host));
-  write("database_url", `postgres://postgres:${read("pg_super")}@pg:5432/postgres`);
+  const superuserAt = (host: string) => `postgres://postgres:${read("pg_super")}@${host}:5432/postgres`;
+  write("database_url", superuserAt("pg"));
+  for (const service of OWN_CLUSTERS) write(`database_url_${service}`, superuserAt(`pg-${service}`));
   // The one name that all nodes answer to, twice: of one URL the driver would think that it is no Cluster.
   const redis = `redis://:${read("redis_password")}@redis:6379`;
   write("redis_url", `${redis},${redis}`);

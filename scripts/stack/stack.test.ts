@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SERVICE_NAMES } from "../../services/all.ts";
@@ -8,7 +8,7 @@ import { ROOT } from "../tree.ts";
 import { rowsOf } from "./converge.ts";
 import { labels } from "./doctor.ts";
 import { linesIn, type Node, type Service, type Task } from "./engine.ts";
-import { membersIn, othersIn } from "./members.ts";
+import { membersIn, migratingIn, othersIn } from "./members.ts";
 import { makeSecrets } from "./secrets.ts";
 import { filledIn, readStackFile } from "./stack-file.ts";
 
@@ -90,6 +90,16 @@ test("each slot is on one node, which may have several", () => {
   expect(labels([node("one", all, "drain")])).toHaveLength(3);
 });
 
+test("of services with clusters of their own each is provisioned once, on the server that it asks", () => {
+  const { services } = Bun.YAML.parse(readFileSync(join(ROOT, "stack.clusters.yml"), "utf8")) as {
+    services: Record<string, { command?: string[]; environment?: Record<string, string> }>;
+  };
+  const provisioned = migratingIn(Object.keys(services)).map((name) => services[name]?.command?.slice(1) ?? []);
+  expect(provisioned.flat().toSorted()).toEqual(SERVICE_NAMES.toSorted());
+  for (const [own] of provisioned.filter((names) => names.length === 1))
+    expect(services[own ?? ""]?.environment?.["DATABASE_URL"]).toBe(`postgres://pg-${own}:5432/postgres`);
+});
+
 test("of each cluster the first member comes last", () => {
   const members = membersIn(["order", "redis-1", "patroni-1", "patroni-2", "patroni-10", "pg", "etcd-1"]);
   expect(members).toEqual(["etcd-1", "patroni-10", "patroni-2", "patroni-1", "redis-1"]);
@@ -114,11 +124,17 @@ test("secrets are made once, and with them everything that stack.yml gives to a 
     await makeSecrets(folder, "other.example");
     expect(read("pg_super") + read("tls_pem") + read("order_key")).toBe(before);
     expect(read("tls_pem")).toMatch(/PRIVATE KEY-----\n-----BEGIN CERTIFICATE/);
-    const file = readStackFile([]);
-    for (const name of ["gateway", "provision", ...SERVICE_NAMES]) {
-      const env = file.environment(name, { PAYMENT_PROVIDER: "embedded" });
-      const inPlace = Object.entries(env).map(([key, value]) => [key, value.replace("/run/secrets", folder)]);
-      await readSettings([name], { HOST: "0.0.0.0", OPS_HOST: "0.0.0.0", ...Object.fromEntries(inPlace) });
+    // Of Stripe's making, not of ours.
+    writeFileSync(join(folder, "stripe_secret_key"), "sk_test_nobodys");
+    writeFileSync(join(folder, "stripe_webhook_secret"), "whsec_nobodys");
+    for (const overlays of [[], ["stripe"], ["clusters"]]) {
+      const file = readStackFile(overlays);
+      for (const name of ["gateway", ...migratingIn(file.services), ...SERVICE_NAMES]) {
+        const env = file.environment(name, { PAYMENT_PROVIDER: "embedded" });
+        const inPlace = Object.entries(env).map(([key, value]) => [key, value.replace("/run/secrets", folder)]);
+        const given = { HOST: "0.0.0.0", OPS_HOST: "0.0.0.0", ...Object.fromEntries(inPlace) };
+        await readSettings([name.replace(/^provision-.*/, "provision")], given);
+      }
     }
   } finally {
     rmSync(folder, { recursive: true });

@@ -9,6 +9,7 @@ import { BROKER, SERVICE_NAMES } from "../../services/all.ts";
 import { keysFrom, keyVariable, publicKeys } from "../../services/keys.ts";
 import { TIME_SCALE } from "../chaos/load.ts";
 import { ADMIN } from "../chaos/shop.ts";
+import { provision } from "../kit/provision.ts";
 import { startTcpProxy, type TcpProxy } from "../kit/tcp-proxy.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -59,18 +60,6 @@ export interface ProcessesOptions {
 }
 
 const CLUSTER_SECRET = "what only the command that makes the databases knows";
-
-/** Once, before anything runs: services may not make databases. This process goes on meanwhile: it may be the way to the server. */
-async function provision(env: Record<string, string>) {
-  const { PATH = "", HOME = "" } = process.env;
-  const child = Bun.spawn([process.execPath, "services/main.ts", "provision"], {
-    cwd: ROOT,
-    env: { PATH, HOME, ...env },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const [said, code] = await Promise.all([child.stderr.text(), child.exited]);
-  if (code !== 0) throw new Error(`provision ended with ${code} and said: ${said}`);
-}
 
 /** `env` says what they stand on: at least DATABASE_URL, and TIME_SCALE_SINCE. Nothing is started yet. */
 export async function createProcesses(
