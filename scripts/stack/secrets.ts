@@ -13,6 +13,7 @@ const OF_SERVERS = [
   "redis_password",
   "rabbitmq_password",
   "erlang_cookie",
+  "grafana_password",
 ];
 /** By the overlay `clusters`. */
 const OWN_CLUSTERS = ["auth", "product", "order"];

@@ -48,7 +48,7 @@ export function readStackFile(overlays: string[]): StackFile {
     services: [...new Set(documents.flatMap(({ services }) => Object.keys(services)))],
     hashes: (env) =>
       Object.fromEntries(
-        entries.map(([name, { file }]) => [`HASH_${name.toUpperCase()}`, hash(readFileSync(pathOf(file, env)))]),
+        entries.map(([name, { file }]) => [`HASH_${name.toUpperCase()}`, hash(contentOf(name, pathOf(file, env)))]),
       ),
     print(service, env) {
       const told = documents.map(({ services }) => services[service] ?? {});
@@ -111,6 +111,14 @@ function absolute({ configs = {}, secrets = {}, ...document }: Document): Docume
 
 function pathOf(file: string, env: Environment): string {
   return resolve(ROOT, filledIn(file, env));
+}
+
+function contentOf(name: string, path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new Error(`${name} is to be in ${path}, which cannot be read`, { cause });
+  }
 }
 
 /** ${NAME:-otherwise}, as Docker's client reads it. */

@@ -100,6 +100,26 @@ test("of services with clusters of their own each is provisioned once, on the se
     expect(services[own ?? ""]?.environment?.["DATABASE_URL"]).toBe(`postgres://pg-${own}:5432/postgres`);
 });
 
+test("what sees the platform is told everything that is in observability/, and hears of every process", () => {
+  const text = readFileSync(join(ROOT, "stack.observe.yml"), "utf8");
+  const { services, configs } = Bun.YAML.parse(text) as {
+    services: Record<string, { environment?: Record<string, string>; configs?: { source: string }[] }>;
+    configs: Record<string, { file: string }>;
+  };
+  const made = new Bun.Glob("{alertmanager,collector,grafana,loki,prometheus,tempo}/**/*.{json,yml,yaml}");
+  const files = [...made.scanSync(join(ROOT, "observability"))].map((path) => `./observability/${path}`);
+  expect(Object.values(configs).map(({ file }) => file)).toEqual(expect.arrayContaining(files));
+  const told = Object.values(services).flatMap((service) => service.configs ?? []);
+  expect(told.map(({ source }) => source).toSorted()).toEqual(Object.keys(configs).toSorted());
+  for (const name of ["gateway", ...SERVICE_NAMES])
+    expect(services[name]?.environment?.["OTEL_EXPORTER_OTLP_ENDPOINT"]).toBe("http://collector:4318");
+});
+
+test("a secret that is not there is named before anything is deployed", () => {
+  const env = { SECRETS: "/nowhere" };
+  expect(() => readStackFile(["observe"]).hashes(env)).toThrow(/is to be in \/nowhere\/\w+, which cannot be read/);
+});
+
 test("of each cluster the first member comes last", () => {
   const members = membersIn(["order", "redis-1", "patroni-1", "patroni-2", "patroni-10", "pg", "etcd-1"]);
   expect(members).toEqual(["etcd-1", "patroni-10", "patroni-2", "patroni-1", "redis-1"]);
@@ -127,7 +147,7 @@ test("secrets are made once, and with them everything that stack.yml gives to a 
     // Of Stripe's making, not of ours.
     writeFileSync(join(folder, "stripe_secret_key"), "sk_test_nobodys");
     writeFileSync(join(folder, "stripe_webhook_secret"), "whsec_nobodys");
-    for (const overlays of [[], ["stripe"], ["clusters"]]) {
+    for (const overlays of [[], ["stripe"], ["clusters"], ["observe"]]) {
       const file = readStackFile(overlays);
       for (const name of ["gateway", ...migratingIn(file.services), ...SERVICE_NAMES]) {
         const env = file.environment(name, { PAYMENT_PROVIDER: "embedded" });

@@ -24,6 +24,8 @@ let authority: Authority;
 let haproxy: ReturnType<typeof Bun.spawn> | undefined;
 let edge = "";
 let metrics = "";
+let grafana = "";
+let grafanaInside: Server;
 /** What the gateways were asked; the next so many of them end without a word. */
 let asked: IncomingMessage[] = [];
 let deaths = 0;
@@ -34,14 +36,16 @@ beforeAll(async () => {
   const { cert, key } = authority.certify("DNS:localhost");
   writeFileSync(join(folder, "tls.pem"), cert + key);
   for (let count = 0; count < 2; count++) gateways.push(await startGateway());
-  const { TLS = "", PLAIN = "", METRICS = "" } = await freePorts(["TLS", "PLAIN", "METRICS"]);
-  writeFileSync(join(folder, "haproxy.cfg"), placed(TLS, PLAIN, METRICS));
+  grafanaInside = await listening(createServer((_, res) => void res.end("a dashboard")));
+  const { TLS = "", PLAIN = "", METRICS = "", GRAFANA = "" } = await freePorts(["TLS", "PLAIN", "METRICS", "GRAFANA"]);
+  writeFileSync(join(folder, "haproxy.cfg"), placed(TLS, PLAIN, METRICS, GRAFANA));
   haproxy = Bun.spawn([find("haproxy") ?? "haproxy", "-db", "-f", join(folder, "haproxy.cfg")], {
     env: { PUBLIC_URL: `https://localhost:${TLS}`, REQUESTS_MAX: String(REQUESTS_MAX) },
     stdio: ["ignore", "ignore", "inherit"],
   });
   edge = `https://localhost:${TLS}`;
   metrics = `http://127.0.0.1:${METRICS}/metrics`;
+  grafana = `https://localhost:${GRAFANA}`;
   const running = haproxy;
   await until(
     "HAProxy leads to a gateway",
@@ -65,11 +69,12 @@ afterAll(async () => {
   haproxy?.kill();
   await haproxy?.exited;
   for (const gateway of gateways) gateway.closeAllConnections();
+  grafanaInside?.close();
   if (!reason) authority.close();
   rmSync(folder, { recursive: true });
 });
 
-async function startGateway(): Promise<Server> {
+function startGateway(): Promise<Server> {
   const gateway = createServer((req, res) => {
     if (req.url === "/healthz") return void res.end();
     asked.push(req);
@@ -79,21 +84,28 @@ async function startGateway(): Promise<Server> {
     }
     req.resume().on("end", () => res.end("answered"));
   });
-  await new Promise<void>((resolve) => gateway.listen(0, "127.0.0.1", resolve));
-  return gateway;
+  return listening(gateway);
 }
 
+async function listening(server: Server): Promise<Server> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+const portOf = (server: Server) => (server.address() as AddressInfo).port; // It listens on TCP.
+
 /** In a swarm names lead to the gateways; here they have a port each. */
-function placed(tls: string, plain: string, metricsPort: string): string {
-  const ports = gateways.map((gateway) => (gateway.address() as AddressInfo).port); // They listen on TCP.
+function placed(tls: string, plain: string, metricsPort: string, grafanaPort: string): string {
   return readFileSync(join(ROOT, "haproxy", "haproxy.cfg"), "utf8")
     .replaceAll("/run/secrets/tls.pem", join(folder, "tls.pem"))
     .replace("/tmp/admin.sock", join(folder, "admin.sock"))
     .replace("bind :8443", `bind 127.0.0.1:${tls}`)
     .replace("bind :8080", `bind 127.0.0.1:${plain}`)
     .replace(`bind :${scrapedPort()}`, `bind 127.0.0.1:${metricsPort}`)
+    .replace("bind :3000", `bind 127.0.0.1:${grafanaPort}`)
+    .replace("server-template grafana- 1 grafana:3000", `server grafana-1 127.0.0.1:${portOf(grafanaInside)}`)
     .replace(/server-template gateway- 8 gateway:\d+(.*) resolvers docker init-addr none/g, (_, how: string) =>
-      ports.map((port) => `server gateway-${port} 127.0.0.1:${port}${how}`).join("\n  "),
+      gateways.map((gateway) => `server gateway-${portOf(gateway)} 127.0.0.1:${portOf(gateway)}${how}`).join("\n  "),
     );
 }
 
@@ -158,4 +170,9 @@ testHaproxy("Prometheus finds what it asks HAProxy for, and nothing else is ther
   const text = await (await fetch(metrics)).text();
   expect(text).toContain('haproxy_backend_active_servers{proxy="gateways"} 2');
   expect((await fetch(new URL("/", metrics))).status).toBe(404);
+});
+
+testHaproxy("Grafana is reached over TLS, at a port of its own", async () => {
+  const answer = await fetch(`${grafana}/login`, { tls: { ca: authority.ca } });
+  expect([answer.status, await answer.text()]).toEqual([200, "a dashboard"]);
 });
