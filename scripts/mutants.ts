@@ -1,5 +1,4 @@
-// bun run mutants [names …] [--seconds N]: plants one bug after the other in a copy of the tree, and runs the tests that must notice it. With
-// --seconds it begins none after that time, and takes them in an order of the commit's own, so that each commit tries others.
+// bun run mutants: plants one bug after the other in a copy of the tree, and runs the tests that must notice it.
 import { parseArgs } from "node:util";
 import { startTestPostgres } from "../tests/kit/postgres.ts";
 import { run, summary } from "./command.ts";
@@ -13,10 +12,23 @@ import { TELEMETRY } from "./mutants/telemetry.ts";
 
 export const MUTANTS: Mutant[] = [...AUTH, ...DATABASE, ...ENGINE, ...SERVICES, ...TELEMETRY];
 
+const USAGE = `bun run mutants [names …] [--seconds N]
+
+  names        only these; without any, all of:
+${MUTANTS.map(({ name }) => `                 ${name}`).join("\n")}
+  --seconds N  begins none after that time, and takes them in an order of the commit's own, so that each commit tries others
+`;
+
 if (import.meta.main) {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { seconds: { type: "string" } } });
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seconds: { type: "string" }, help: { type: "boolean", default: false } },
+  });
   const unknown = positionals.filter((name) => !MUTANTS.some((mutant) => mutant.name === name));
-  if (unknown.length > 0) throw new Error(`expected names of mutants, found ${unknown.join(", ")}`);
+  if (values.help || unknown.length > 0 || !(Number(values.seconds ?? 1) > 0)) {
+    process.stderr.write(unknown.length > 0 ? `no mutant is called ${unknown.join(" or ")}\n\n${USAGE}` : USAGE);
+    process.exit(values.help ? 0 : 2);
+  }
   const chosen = MUTANTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
   process.exitCode = await tryAll(
     values.seconds ? shuffled(chosen, (await run(["git", "rev-parse", "HEAD"])).output) : chosen,
