@@ -69,7 +69,7 @@ function burnAlerts(slo: Slo): Rule[] {
 }
 
 /** placing-latency is PlacingLatencyBurns. */
-function burnName({ name }: Slo): string {
+export function burnName({ name }: Slo): string {
   const words = name.split("-").map((word) => word.charAt(0).toUpperCase() + word.slice(1));
   return `${words.join("")}Burns`;
 }

@@ -1,5 +1,6 @@
 // What is promised, and whether it holds.
 import { type Board, q } from "../panel.ts";
+import { burnName } from "../rules.ts";
 import { SLOS } from "../slos.ts";
 
 export const PROMISES: Board[] = [
@@ -7,14 +8,15 @@ export const PROMISES: Board[] = [
     uid: "bodega-slos",
     title: "Promises",
     about: "What is promised, and how much of the month's allowance for breaking it is being used.",
-    panels: SLOS.map(({ name, promise, objective }) => ({
-      title: name,
+    panels: SLOS.map((slo) => ({
+      title: slo.name,
       unit: "percentunit" as const,
-      tells: `${promise}. Bad in the last hour and in the last six; above ${((1 - objective) * 100).toPrecision(2)} % for long, the promise is broken.`,
+      tells: `${slo.promise}. Bad in the last hour and in the last six; above ${((1 - slo.objective) * 100).toPrecision(2)} % for long, the promise is broken.`,
       queries: [
-        q(`slo:bad_ratio:rate1h{slo="${name}"}`, "last hour"),
-        q(`slo:bad_ratio:rate6h{slo="${name}"}`, "last six hours"),
+        q(`slo:bad_ratio:rate1h{slo="${slo.name}"}`, "last hour"),
+        q(`slo:bad_ratio:rate6h{slo="${slo.name}"}`, "last six hours"),
       ],
+      runbook: burnName(slo),
       quiet: true as const,
     })),
   },

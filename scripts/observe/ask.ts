@@ -12,9 +12,16 @@ export interface Trace {
   spans: Span[];
 }
 
-interface Series {
+export interface Series {
   metric: Record<string, string>;
   values: [number, string][];
+}
+
+/** From when to when, and how far apart its points are: seconds since 1970. */
+export interface Over {
+  start: number;
+  end: number;
+  step: number;
 }
 
 /** A log line with what it is found by. */
@@ -38,10 +45,10 @@ export function createAsk(tempo: string, loki: string, prometheus: string) {
       };
       return data.result.map(({ metric }) => metric);
     },
-    /** The last minutes of a query, every two seconds. */
-    async range(query: string): Promise<Series[]> {
-      const over = new URLSearchParams({ query, start: String(seconds() - 300), end: String(seconds()), step: "2" });
-      const { data } = (await json(`${prometheus}/api/v1/query_range?${over}`)) as { data: { result: Series[] } };
+    /** A query over time; left out, the last minutes, every two seconds. */
+    async range(query: string, over: Over = { start: seconds() - 300, end: seconds(), step: 2 }): Promise<Series[]> {
+      const asked = new URLSearchParams({ query, ...stringsOf(over) });
+      const { data } = (await json(`${prometheus}/api/v1/query_range?${asked}`)) as { data: { result: Series[] } };
       return data.result;
     },
     async values(metric: string, label: string): Promise<string[]> {
@@ -86,6 +93,10 @@ export function createAsk(tempo: string, loki: string, prometheus: string) {
       };
     },
   };
+}
+
+function stringsOf({ start, end, step }: Over) {
+  return { start: String(start), end: String(end), step: String(step) };
 }
 
 export type Ask = ReturnType<typeof createAsk>;
