@@ -13,6 +13,6 @@ export async function beginPasskeyLogin(
 ) {
   const passkeys = passkeysOn(app);
   await throttlePasskeys(app, network);
-  const { bytes, challenge, expiresAt } = await app.transact((tx) => issueChallenge(app, tx, null));
-  return { options: await requestOptions(passkeys, bytes), challenge, expiresAt };
+  const { challenge, expiresAt } = await app.transact((tx) => issueChallenge(app, tx, null));
+  return { options: await requestOptions(passkeys, challenge), challenge, expiresAt };
 }

@@ -37,6 +37,6 @@ export async function beginPasskeyRegistration(
     return issueChallenge(app, tx, user);
   });
   if (!begun) throw codeWrong(Code.PermissionDenied);
-  const { bytes, challenge, expiresAt } = begun;
-  return { options: await creationOptions(passkeys, bytes, user, known), challenge, expiresAt };
+  const { challenge, expiresAt } = begun;
+  return { options: await creationOptions(passkeys, challenge, user, known), challenge, expiresAt };
 }

@@ -7,14 +7,13 @@ import type { Caller } from "../../packages/service/caller.ts";
 import { refused } from "../../packages/service/errors.ts";
 import type { AuthConfig } from "./config.ts";
 import { turnOf, verifyPassword } from "./password.ts";
-import { hashToken, newSession, openSession, pairOf } from "./session.ts";
+import { hashToken, newSession, newToken, openSession, pairOf } from "./session.ts";
 import * as store from "./store.ts";
 import { throttleLogin } from "./throttle.ts";
 import * as ticketStore from "./ticket-store.ts";
 import { findRegistration } from "./tickets.ts";
 import { accountBlocked, digestOf, normaliseEmail } from "./user.ts";
 
-const CHALLENGE_BYTES = 32;
 const CHALLENGE_LIFE_MS = 5 * 60_000;
 
 /** Only who knows the password learns that the address is there, that it is not verified, or that there is a second factor. */
@@ -52,7 +51,7 @@ export async function login(
 
 /** The password alone opens nothing: complete-login.ts */
 async function challengeOf(app: App<AuthConfig>, user: store.CredentialsRow) {
-  const challenge = Buffer.from(app.random.bytes(CHALLENGE_BYTES)).toString("base64url");
+  const challenge = newToken(app);
   const now = app.clock.now();
   const expires_at = new Date(now.getTime() + CHALLENGE_LIFE_MS);
   const { user_id, password_hash } = user;

@@ -39,7 +39,7 @@ export interface NewSession {
 /** A session that openSession and pairOf are to follow. */
 export async function newSession(app: App<AuthConfig>, user: UserRow, passkeyId?: string): Promise<NewSession> {
   const key = await signingKey(app);
-  const refreshToken = Buffer.from(app.random.bytes(TOKEN_BYTES)).toString("base64url");
+  const refreshToken = newToken(app);
   const roles = rolesNow(app.config, user, passkeyId !== undefined);
   return {
     key,
@@ -81,7 +81,12 @@ export async function successorOf(app: App<AuthConfig>, refreshToken: string): P
   return createHmac("sha256", secret).update(refreshToken).digest("base64url");
 }
 
+/** What nobody guesses: refresh tokens, tickets, challenges. */
+export function newToken({ random }: Pick<App, "random">): string {
+  return Buffer.from(random.bytes(TOKEN_BYTES)).toString("base64url");
+}
+
 /** Tokens have 256 bits of chance in them, so a plain digest hides them. */
-export function hashToken(refreshToken: string): Buffer {
-  return createHash("sha256").update(refreshToken).digest();
+export function hashToken(token: string): Buffer {
+  return createHash("sha256").update(token).digest();
 }

@@ -6,6 +6,7 @@ import type { App, Tx } from "../../packages/service/app.ts";
 import { refused } from "../../packages/service/errors.ts";
 import type { AuthConfig } from "./config.ts";
 import { secretFor } from "./keys.ts";
+import { hashToken, newToken } from "./session.ts";
 import * as store from "./ticket-store.ts";
 import { digestOf } from "./user.ts";
 
@@ -14,7 +15,6 @@ import { digestOf } from "./user.ts";
  * both are one. Guesses are counted per ticket, so a stranger's cost nobody else's code.
  */
 
-const TICKET_BYTES = 32;
 const CODE_DIGITS = 6;
 const CODE_LIFE_MS = 10 * 60_000;
 const COOLDOWN_MS = 60_000;
@@ -69,10 +69,10 @@ export async function issueTicket(
   const fresh = await newCode(app, tx, { purpose, email }, userId !== null);
   const onItsWay = budget.cooldownMs > 0 && running !== undefined;
   const mailed = onItsWay || budget.spentMs > 0 ? null : fresh.mailed;
-  const ticket = Buffer.from(app.random.bytes(TICKET_BYTES)).toString("base64url");
+  const ticket = newToken(app);
   const { salt, code_hash, code_until } = onItsWay && running.tickets < SHARED_MAX ? running : fresh;
   tx.insert("tickets", {
-    ticket_hash: digestOf(ticket),
+    ticket_hash: hashToken(ticket),
     ...where,
     network_hash,
     user_id: userId,
@@ -102,7 +102,7 @@ export async function renewCode(
   const network_hash = digestOf(network);
   await store.lockAddress(tx.sql, where.address_hash);
   const { cooldownMs, spentMs } = await budgetOf(app, tx, where, network_hash, false);
-  const row = await store.findTicket(tx.sql, where, ticket ? digestOf(ticket) : null, network_hash, now);
+  const row = await store.findTicket(tx.sql, where, ticket ? hashToken(ticket) : null, network_hash, now);
   const userId = row?.user_id ?? null;
   const { mailed, ...code } = await newCode(app, tx, { purpose, email }, userId !== null);
   const retryMs = Math.max(cooldownMs, spentMs);
@@ -133,7 +133,7 @@ export async function tryCode(
   const network_hash = digestOf(network);
   await store.lockAddress(tx.sql, where.address_hash);
   const rows = ticket
-    ? await store.countGuess(tx.sql, where, digestOf(ticket))
+    ? await store.countGuess(tx.sql, where, hashToken(ticket))
     : await store.countOpenGuess(tx.sql, where, network_hash, now);
   await store.deleteOver(tx.sql, now, new Date(now.getTime() - DAY_MS));
   const secret = await secretFor(app, tx.sql, "codes");

@@ -15,7 +15,7 @@ import type { Caller } from "../../../packages/service/caller.ts";
 import { invalidField, refused } from "../../../packages/service/errors.ts";
 import { tokenIdOf } from "../../../packages/service/wire/tokens.ts";
 import type { AuthConfig, PasskeyConfig } from "../config.ts";
-import { hashToken } from "../session.ts";
+import { hashToken, newToken } from "../session.ts";
 import type { CredentialsRow } from "../store.ts";
 import * as store from "./store.ts";
 
@@ -25,7 +25,6 @@ import * as store from "./store.ts";
  */
 
 const PASSKEYS_MAX = 10;
-const CHALLENGE_BYTES = 32;
 const CHALLENGE_LIFE_MS = 5 * 60_000;
 /** Ed25519, P-256 and RSA, by their numbers in COSE: what browsers, telephones and Windows have between them. */
 const ALGORITHMS = [-8, -7, -257];
@@ -41,8 +40,7 @@ export function passkeysOn(app: App<AuthConfig>): PasskeyConfig {
 
 /** What a passkey is to sign, once. To register it is bound to who asked, and to the password that was right. */
 export async function issueChallenge(app: App, tx: Tx, user: CredentialsRow | null) {
-  const bytes = app.random.bytes(CHALLENGE_BYTES).slice();
-  const challenge = Buffer.from(bytes).toString("base64url");
+  const challenge = newToken(app);
   const now = app.clock.now();
   const expires_at = new Date(now.getTime() + CHALLENGE_LIFE_MS);
   await store.deleteChallengesOver(tx.sql, now);
@@ -54,7 +52,7 @@ export async function issueChallenge(app: App, tx: Tx, user: CredentialsRow | nu
     totp_since: user?.totp_since ?? null,
     expires_at,
   });
-  return { bytes, challenge, expiresAt: timestampFromDate(expires_at) };
+  return { challenge, expiresAt: timestampFromDate(expires_at) };
 }
 
 /** Spent before anything is verified with it, so that two who come at once cannot both have it. */
@@ -94,7 +92,7 @@ export function refuseTooMany(passkeys: store.PasskeyRow[]): void {
 /** For navigator.credentials.create(), as JSON. */
 export async function creationOptions(
   { rpId }: PasskeyConfig,
-  challenge: Uint8Array<ArrayBuffer>,
+  challenge: string,
   user: CredentialsRow,
   known: store.PasskeyRow[],
 ): Promise<string> {
@@ -104,7 +102,7 @@ export async function creationOptions(
     userID: handleOf(user.user_id),
     userName: user.email,
     userDisplayName: user.display_name,
-    challenge,
+    challenge: isoBase64URL.toBuffer(challenge),
     timeout: CHALLENGE_LIFE_MS,
     attestationType: "none",
     excludeCredentials: known.map(({ credential_id }) => ({ id: isoBase64URL.fromBuffer(credential_id.slice()) })),
@@ -115,9 +113,14 @@ export async function creationOptions(
 }
 
 /** For navigator.credentials.get(), as JSON. */
-export async function requestOptions({ rpId }: PasskeyConfig, challenge: Uint8Array<ArrayBuffer>): Promise<string> {
-  const options = { rpID: rpId, challenge, timeout: CHALLENGE_LIFE_MS, userVerification: "required" } as const;
-  return JSON.stringify(await generateAuthenticationOptions(options));
+export async function requestOptions({ rpId }: PasskeyConfig, challenge: string): Promise<string> {
+  const options = await generateAuthenticationOptions({
+    rpID: rpId,
+    challenge: isoBase64URL.toBuffer(challenge),
+    timeout: CHALLENGE_LIFE_MS,
+    userVerification: "required",
+  });
+  return JSON.stringify(options);
 }
 
 /** What an authenticator made, in the form that the standard gives it; whether it is good is another question. */
