@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { openDatabase } from "../../packages/database/database.ts";
 import { startCopy } from "../../scripts/copy/start.ts";
-import { type Authority, createAuthority } from "../kit/certificates.ts";
+import { createAuthority } from "../kit/certificates.ts";
 import { startTestPostgres } from "../kit/postgres.ts";
-import { speakTls } from "../kit/postgres-tls.ts";
+import { overTls, speakers, speakTls } from "../kit/postgres-tls.ts";
 import { createClient } from "./client.ts";
 import { createDice } from "./dice.ts";
 import { oneOrder } from "./one-order.ts";
@@ -28,23 +28,17 @@ afterAll(() => {
   if (place) rmSync(place.folder, { recursive: true, force: true });
 });
 
-const over = ({ caPath }: Authority, at = url) =>
-  `${at.replace("127.0.0.1", "localhost")}?sslmode=verify-full&sslrootcert=${caPath}`;
-
 const start = (DATABASE_URL: string) =>
   startCopy({ env: { ...place.env, DATABASE_URL, RELAY: "wal" }, logFile: place.logFile });
 
 test("an order is placed, paid and completed, and nobody of ours has spoken in the clear", async () => {
-  const copy = start(over(authority));
+  const copy = start(overTls(url, authority));
   const admin = openDatabase(url, "test");
   try {
     await copy.open();
     const client = createClient(place.base, createDice(1));
     await oneOrder(client, await openShop(client, place.mailUrl, 1));
-    const clients = await admin.sql<{ backend_type: string; ssl: boolean }[]>`
-      select distinct backend_type, ssl from pg_stat_activity join pg_stat_ssl using (pid)
-      where usename like 'bodega%' order by backend_type`;
-    expect([...clients]).toEqual([
+    expect(await speakers(admin)).toEqual([
       { backend_type: "client backend", ssl: true },
       { backend_type: "walsender", ssl: true },
     ]);
@@ -55,10 +49,10 @@ test("an order is placed, paid and completed, and nobody of ours has spoken in t
 });
 
 test.each<[string, () => string, RegExp]>([
-  ["another authority", () => over(stranger), /certificate|issuer/i],
+  ["another authority", () => overTls(url, stranger), /certificate|issuer/i],
   [
     "another password",
-    () => over(authority, url.replace(/:[^:@/]+@/, ":not-the-password@")),
+    () => overTls(url.replace(/:[^:@/]+@/, ":not-the-password@"), authority),
     /password authentication/,
   ],
 ])("with %s it does not start, and says why", async (_, databaseUrl, says) => {

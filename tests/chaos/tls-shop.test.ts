@@ -8,7 +8,7 @@ import { type Copy, startCopy } from "../../scripts/copy/start.ts";
 import { type Authority, createAuthority } from "../kit/certificates.ts";
 import { eventually } from "../kit/eventually.ts";
 import { startTestPostgres } from "../kit/postgres.ts";
-import { speakTls } from "../kit/postgres-tls.ts";
+import { overTls, speakers, speakTls } from "../kit/postgres-tls.ts";
 import { absent } from "../kit/servers/absent.ts";
 import { PASSWORD, startTlsServers, TLS_KINDS, type TlsServers } from "../kit/servers/tls.ts";
 import { testUnless } from "../kit/test-unless.ts";
@@ -41,7 +41,7 @@ beforeAll(async () => {
   all = {
     ...Object.assign({}, ...Object.values(tls.env)),
     ...{ TLS_CA: authority.ca, TLS_CERT: cert, TLS_KEY: key },
-    DATABASE_URL: over(authority),
+    DATABASE_URL: overTls(url, authority),
     RELAY: "wal",
   };
 });
@@ -51,9 +51,6 @@ afterAll(async () => {
   stranger?.close();
   if (place) rmSync(place.folder, { recursive: true, force: true });
 });
-
-const over = ({ caPath }: Authority) =>
-  `${url.replace("127.0.0.1", "localhost")}?sslmode=verify-full&sslrootcert=${caPath}`;
 
 /** What its operator's page tells; nothing while there is none. */
 async function health(): Promise<string> {
@@ -93,10 +90,7 @@ withServers("an order is placed, paid and completed, and nobody has spoken in th
       const { parts } = JSON.parse((await health()) || "{}");
       return ["events", "jobs", "locks"].every((part) => parts?.[part] && parts[part].state !== "silent");
     });
-    const clients = await admin.sql<{ backend_type: string; ssl: boolean }[]>`
-      select distinct backend_type, ssl from pg_stat_activity join pg_stat_ssl using (pid)
-      where usename like 'bodega%' order by 1`;
-    expect([...clients]).toEqual([
+    expect(await speakers(admin)).toEqual([
       { backend_type: "client backend", ssl: true },
       { backend_type: "walsender", ssl: true },
     ]);
@@ -120,12 +114,12 @@ withServers("a server of another authority is not talked to, and a wrong passwor
     [{ ...kafka, ...theirs }, CERTIFICATE],
     [{ ...rabbitmq, ...theirs }, CERTIFICATE],
     [{ ...redis, ...theirs }, CERTIFICATE],
-    [{ DATABASE_URL: over(stranger as Authority) }, CERTIFICATE],
+    [{ DATABASE_URL: overTls(url, stranger as Authority) }, CERTIFICATE],
     [wrong({ ...kafka, ...ours }), /SASL|authentication/i],
     [wrong({ ...rabbitmq, ...ours }), /ACCESS_REFUSED|refused|login/i],
     [wrong({ ...redis, ...ours }), /WRONGPASS|password/i],
     [
-      { DATABASE_URL: over(authority as Authority).replace(/:[^:@/]+@/, `:${WRONG}@`) },
+      { DATABASE_URL: overTls(url, authority as Authority).replace(/:[^:@/]+@/, `:${WRONG}@`) },
       /password authentication failed/,
     ],
   ] as const) {

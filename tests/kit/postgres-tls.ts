@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openDatabase } from "../../packages/database/database.ts";
+import { type Database, openDatabase } from "../../packages/database/database.ts";
 import type { Authority } from "./certificates.ts";
 import { eventually } from "./eventually.ts";
 
@@ -31,4 +31,17 @@ export async function speakTls(url: string, authority: Authority): Promise<void>
       await over.close();
     }
   });
+}
+
+/** Where it is for a client that talks to a server of this authority alone. */
+export function overTls(url: string, { caPath }: Authority): string {
+  return `${url.replace("127.0.0.1", "localhost")}?sslmode=verify-full&sslrootcert=${caPath}`;
+}
+
+/** How Bodega's connections speak to it: of each sort, in the clear or over TLS. */
+export async function speakers({ sql }: Pick<Database, "sql">): Promise<{ backend_type: string; ssl: boolean }[]> {
+  const rows = await sql<{ backend_type: string; ssl: boolean }[]>`
+    select distinct backend_type, ssl from pg_stat_activity join pg_stat_ssl using (pid)
+    where usename like 'bodega%' order by backend_type`;
+  return [...rows];
 }

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { freePort } from "../../../scripts/copy/ports.ts";
 import { format } from "../../../scripts/servers/kafka.ts";
 import { KINDS } from "../../../scripts/servers/kinds.ts";
+import type { KindName } from "../../../scripts/servers/ports.ts";
 import type { Kind, Server } from "../../../scripts/servers/server.ts";
 import { type Servers, startServers } from "../../../scripts/servers/start-servers.ts";
 import type { Authority, Certificate } from "../certificates.ts";
@@ -20,36 +21,28 @@ export interface TlsServers {
 
 /** The ports that scripts/servers knows speak in the clear as ever: by them it sees that a server is up. */
 export async function startTlsServers(authority: Authority, basePort: number): Promise<TlsServers> {
-  await fetchMissing([...TLS_KINDS]);
   const ports: Record<TlsKind, number> = {
     kafka: await freePort(),
     rabbitmq: await freePort(),
     redis: await freePort(),
   };
   const mine = authority.certify("DNS:localhost");
+  const kinds: Record<TlsKind, Kind> = {
+    kafka: withScram(kafkaOverTls(mine, ports.kafka, SCRAM, SCRAM_MODULE)),
+    rabbitmq: rabbitmqOverTls(authority, mine, ports.rabbitmq),
+    redis: redisOverTls(authority, mine, ports.redis),
+  };
+  return { servers: await startChanged(kinds, basePort), env: environment(ports) };
+}
+
+/** Starts servers of these kinds as they are here. KINDS has its own again when they are up. */
+export async function startChanged(kinds: Partial<Record<KindName, Kind>>, basePort: number): Promise<Servers> {
+  const names = Object.keys(kinds) as KindName[]; // the keys of a record of kinds are names of kinds
+  await fetchMissing(names);
   const plain = { ...KINDS };
-  KINDS.kafka = saslSsl(plain.kafka, mine, ports.kafka);
-  KINDS.rabbitmq = withLines(plain.rabbitmq, "rabbitmq.conf", () => [
-    `listeners.ssl.default = 127.0.0.1:${ports.rabbitmq}`,
-    `ssl_options.cacertfile = ${authority.caPath}`,
-    `ssl_options.certfile = ${mine.certPath}`,
-    `ssl_options.keyfile = ${mine.keyPath}`,
-    "ssl_options.verify = verify_peer",
-    "ssl_options.fail_if_no_peer_cert = true",
-    "default_user = bodega",
-    `default_pass = ${PASSWORD}`,
-  ]);
-  KINDS.redis = withLines(plain.redis, "redis.conf", () => [
-    `tls-port ${ports.redis}`,
-    `tls-cert-file ${mine.certPath}`,
-    `tls-key-file ${mine.keyPath}`,
-    `tls-ca-cert-file ${authority.caPath}`,
-    "tls-auth-clients yes",
-    `user bodega on >${PASSWORD} ~* &* +@all`,
-  ]);
+  Object.assign(KINDS, kinds);
   try {
-    const servers = await startServers([...TLS_KINDS], { basePort });
-    return { servers, env: environment(ports) };
+    return await startServers(names, { basePort });
   } finally {
     Object.assign(KINDS, plain);
   }
@@ -68,24 +61,42 @@ function environment(ports: Record<TlsKind, number>): TlsServers["env"] {
   };
 }
 
-/** A kind with more in one of its files than it has for everybody. */
-export function withLines(plain: Kind, file: string, more: (server: Server) => string[]): Kind {
-  return {
-    ...plain,
-    files(server) {
-      const files = plain.files?.(server) ?? {};
-      return { ...files, [file]: `${files[file] ?? ""}${more(server).join("\n")}\n` };
-    },
-  };
+/** It asks for a certificate and a password. */
+export function rabbitmqOverTls({ caPath }: Authority, { certPath, keyPath }: Certificate, port: number): Kind {
+  return withLines(KINDS.rabbitmq, "rabbitmq.conf", () => [
+    `listeners.ssl.default = 127.0.0.1:${port}`,
+    `ssl_options.cacertfile = ${caPath}`,
+    `ssl_options.certfile = ${certPath}`,
+    `ssl_options.keyfile = ${keyPath}`,
+    "ssl_options.verify = verify_peer",
+    "ssl_options.fail_if_no_peer_cert = true",
+    "default_user = bodega",
+    `default_pass = ${PASSWORD}`,
+  ]);
 }
 
-const SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+function redisOverTls({ caPath }: Authority, { certPath, keyPath }: Certificate, port: number): Kind {
+  return withLines(KINDS.redis, "redis.conf", () => [
+    `tls-port ${port}`,
+    `tls-cert-file ${certPath}`,
+    `tls-key-file ${keyPath}`,
+    `tls-ca-cert-file ${caPath}`,
+    "tls-auth-clients yes",
+    `user bodega on >${PASSWORD} ~* &* +@all`,
+  ]);
+}
 
-/** The user is there from the first start on: `format` writes it into the metadata. */
-function saslSsl(plain: Kind, { cert, key, certPath }: Certificate, port: number): Kind {
+/** `loginModule` is what JAAS is told, in Kafka's words. */
+export function kafkaOverTls(
+  { cert, key, certPath }: Certificate,
+  port: number,
+  mechanism: string,
+  loginModule: string,
+): Kind {
   const both = `${certPath}.both`;
   writeFileSync(both, `${key}${cert}`);
-  const lines = (server: Server) => {
+  const plain = KINDS.kafka;
+  return withLines(plain, "server.properties", (server) => {
     const { broker, controller } = plain.ports(server);
     return [
       `listeners=PLAINTEXT://127.0.0.1:${broker},CONTROLLER://127.0.0.1:${controller},SASL_SSL://127.0.0.1:${port}`,
@@ -93,12 +104,28 @@ function saslSsl(plain: Kind, { cert, key, certPath }: Certificate, port: number
       "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL",
       "ssl.keystore.type=PEM",
       `ssl.keystore.location=${both}`,
-      "sasl.enabled.mechanisms=SCRAM-SHA-512",
-      `listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=${SCRAM}`,
+      `sasl.enabled.mechanisms=${mechanism}`,
+      `listener.name.sasl_ssl.${mechanism.toLowerCase()}.sasl.jaas.config=${loginModule}`,
     ];
-  };
+  });
+}
+
+const SCRAM = "SCRAM-SHA-512";
+const SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+
+/** The user is there from the first start on: `format` writes it into the metadata. */
+function withScram(kafka: Kind): Kind {
+  const user = `${SCRAM}=[name=bodega,password=${PASSWORD}]`;
+  return { ...kafka, prepare: (server) => format(server, ["--add-scram", user]) };
+}
+
+/** A kind with more in one of its files than it has for everybody. */
+function withLines(plain: Kind, file: string, more: (server: Server) => string[]): Kind {
   return {
-    ...withLines(plain, "server.properties", lines),
-    prepare: (server) => format(server, ["--add-scram", `SCRAM-SHA-512=[name=bodega,password=${PASSWORD}]`]),
+    ...plain,
+    files(server) {
+      const files = plain.files?.(server) ?? {};
+      return { ...files, [file]: `${files[file] ?? ""}${more(server).join("\n")}\n` };
+    },
   };
 }
