@@ -76,6 +76,17 @@ test("one who has waited for eight seconds is told", async () => {
   expect(part.asked).toBeLessThanOrEqual(2);
 });
 
+test("who is told only after six seconds is told, because the next answer would come too late", async () => {
+  let now = 0;
+  let asked = 0;
+  const answer = createUntilBack(() => now)(async () => {
+    asked += 1;
+    now += 6_000;
+    throw away();
+  }, patient);
+  expect([await told(answer), asked]).toEqual(["Unavailable", 1]);
+});
+
 test("of a crowd the most are told at once, and only some wait", async () => {
   const { part, ask } = createPart();
   const untilBack: UntilBack = createUntilBack();

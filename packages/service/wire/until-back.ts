@@ -33,6 +33,7 @@ export function createUntilBack(nowMs = () => performance.now()): UntilBack {
     const giveUpAt = nowMs() + WAIT_MS_MAX;
     for (let failures = 1; ; failures += 1) {
       const pause = backoffMs(failures, PACE);
+      const askedAt = nowMs();
       try {
         const answer = await ask();
         absence = undefined;
@@ -40,7 +41,9 @@ export function createUntilBack(nowMs = () => performance.now()): UntilBack {
       } catch (error) {
         if (!comesBack(error) || signal.aborted) throw error;
         const now = nowMs();
-        if (lasts(now) || now + pause > giveUpAt || waiting >= WAITING_MAX) throw error;
+        // Who took long to say so has waited already, for another; the next answer would come too late.
+        const late = now + pause + (now - askedAt) > giveUpAt;
+        if (lasts(now) || late || waiting >= WAITING_MAX) throw error;
       }
       waiting += 1;
       await sleep(pause, signal).finally(() => {
