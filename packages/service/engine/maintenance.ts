@@ -3,12 +3,18 @@ import { forDays, forever, type Kept, prune, until } from "../../database/retent
 import type { App } from "../app.ts";
 import type { Schedule } from "../service.ts";
 
+/** For so long a service may be behind with what it hears when everything is set back, and misses nothing. */
+const TOLD_DAYS = 1;
+
 /** The tables that every service has. */
 export const ENGINE_KEEPS: Kept[] = [
   until("outbox", "published", "facts on their way"),
   forDays(INBOX_DAYS, "inbox", { column: "seen_at" }, "longer than any broker may deliver a message again"),
   until("jobs", "done", "timers, and what is tried again"),
   until("parked", "replayed or discarded", "a person decides"),
+  ...["told_facts", "told_jobs"].map((table) =>
+    forDays(TOLD_DAYS, table, { column: "told_at" }, "where a backup is kept: a restored database tells it again"),
+  ),
   forDays(365, "discarded", { column: "discarded_at" }, "who gave up a message, and why"),
   forDays(30, "idempotency", { column: "created_at" }, "a request that is repeated later is a new one"),
   forever("leaders", "a row for each thing that one process does"),
