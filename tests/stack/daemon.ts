@@ -1,6 +1,5 @@
 // A Docker Engine of the test's own, in a folder: its images, volumes, socket and process id are nobody else's.
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { must, run } from "../../scripts/command.ts";
 import { find } from "../../scripts/servers/find.ts";
@@ -105,7 +104,7 @@ export async function startDaemon(folder: string): Promise<Daemon> {
     await docker("swarm", "init", ...address);
     const node = (await docker("node", "ls", "-q")).trim();
     await docker("node", "update", ...SLOTS.flatMap((slot) => ["--label-add", `${slot}=true`]), node);
-    return { host, env, docker, gateway: addressOfBridge(), end };
+    return { host, env, docker, gateway: await addressOfBridge(), end };
   } catch (error) {
     await end();
     throw error;
@@ -129,10 +128,11 @@ async function bridgesOfDocker(): Promise<string[]> {
   return Array.from(said.matchAll(/^\d+: (docker[^:@]*)/gm), ([, name = ""]) => name);
 }
 
-/** Of this machine on Docker's own network. Docker does not tell it of a bridge that it has just made. */
-function addressOfBridge(): string {
-  const address = networkInterfaces()["docker0"]?.find(({ family }) => family === "IPv4")?.address;
-  if (!address) throw new Error("docker0 has no IPv4 address");
+/** Of this machine on Docker's own network. Docker does not tell it of a bridge that it has just made, nor does the runtime of one that no container is on. */
+async function addressOfBridge(): Promise<string> {
+  const said = await must(["ip", "-4", "-o", "address", "show", "dev", "docker0"]);
+  const [, address] = /\binet (\S+)\//.exec(said) ?? [];
+  if (!address) throw new Error(`docker0 has no IPv4 address: ${said}`);
   return address;
 }
 
