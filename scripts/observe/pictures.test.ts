@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PICTURES } from "../../observability/pictures.ts";
+import { testUnless } from "../../tests/kit/test-unless.ts";
 import type { Over, Series } from "./ask.ts";
 import { CHROMIUM, drawChart } from "./chart.ts";
 import { resolved } from "./panels.ts";
@@ -67,7 +68,7 @@ test("a variable is resolved by the picture's service", async () => {
   expect(chart.label).toStartWith("drawn from One service (stock) / Calls,");
 });
 
-test.skipIf(!CHROMIUM.found())("Chromium draws it, small; what cannot be drawn is an error", async () => {
+testUnless(CHROMIUM.found() ? undefined : "Chromium is not installed")("Chromium draws it, small; what cannot be drawn is an error", async () => {
   const file = join(tmpdir(), `bodega-chart-${crypto.randomUUID()}.png`);
   try {
     const picture = { file: "waiting", board: "Messaging", panel: "Age of the oldest that waits" };
