@@ -1,11 +1,12 @@
 // bun run stack: the platform on Docker Swarm, from images to a table of what is ready.
 import { parseArgs } from "node:util";
 import { must, run } from "./command.ts";
+import { momentOf, mustHaveSecrets, RESTORED, restoreVolume, takeBase } from "./stack/backup.ts";
 import { converge, type Row, rowsOf } from "./stack/converge.ts";
 import { complaints } from "./stack/doctor.ts";
 import { type Engine, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
-import { buildImages, stackEnvironment } from "./stack/environment.ts";
-import { leaderLast, membersIn, migratingIn, othersIn, stepDown } from "./stack/members.ts";
+import { buildImages, secretsFolder, stackEnvironment } from "./stack/environment.ts";
+import { leaderLast, leaderOf, membersIn, migratingIn, othersIn, stepDown } from "./stack/members.ts";
 import { type Environment, readStackFile, type StackFile } from "./stack/stack-file.ts";
 
 const USAGE = `bun run stack up [overlays …]          images, secrets, deploy, and wait until all is ready
@@ -13,9 +14,12 @@ bun run stack upgrade [overlays …]     the same for a stack that runs, one ser
 bun run stack down [--volumes]         remove it; --volumes also removes what it has kept
 bun run stack status                   what is ready, once
 bun run stack logs <service>           what it said last
+bun run stack backup                   takes a base copy, where the overlay backup keeps the log
+bun run stack restore [--at TIME] [overlays …]
+                                       a new stack as the last one was at that time, or at the end of the log
 bun run stack doctor                   what is missing before it can be deployed
 bun run stack env [overlays …]         for: eval "$(bun run stack env)"; docker stack deploy -c stack.yml bodega
-Overlays are files stack.<name>.yml: small, clusters, stripe. STACK names another stack than bodega.`;
+Overlays are files stack.<name>.yml: small, clusters, stripe, backup. STACK names another stack than bodega.`;
 
 const STACK = process.env["STACK"] || "bodega";
 const READY_MS_MAX = 600_000;
@@ -28,7 +32,12 @@ function environment(): Environment {
   return Object.fromEntries(set);
 }
 
-const COMMANDS: Record<string, (engine: Engine, words: string[], options: { volumes: boolean }) => Promise<void>> = {
+interface Options {
+  volumes: boolean;
+  at?: string | undefined;
+}
+
+const COMMANDS: Record<string, (engine: Engine, words: string[], options: Options) => Promise<void>> = {
   up: (engine, overlays) => deploy(engine, overlays),
   async upgrade(engine, overlays) {
     if ((await servicesOf(engine)).size === 0) throw new Error(`there is no stack ${STACK}: bun run stack up`);
@@ -46,6 +55,15 @@ const COMMANDS: Record<string, (engine: Engine, words: string[], options: { volu
     if (!volumes) return;
     const kept = await must(["docker", "volume", "ls", "-q", "--filter", `label=com.docker.stack.namespace=${STACK}`]);
     for (const volume of kept.split("\n").filter(Boolean)) await must(["docker", "volume", "rm", volume]);
+  },
+  backup: async () => say(`base copy ${await takeBase(STACK, environment())}`),
+  async restore(engine, overlays, { at }) {
+    const moment = at && momentOf(at);
+    mustHaveSecrets(secretsFolder(environment()));
+    const deployment = await prepare(engine, overlays);
+    say((await restoreVolume(STACK, deployment.env, moment)).trim());
+    await startRestored(deployment);
+    await deployAll(deployment);
   },
   async status(engine) {
     const rows = await lookOnce(engine);
@@ -71,6 +89,11 @@ const COMMANDS: Record<string, (engine: Engine, words: string[], options: { volu
 };
 
 async function deploy(engine: Engine, overlays: string[]): Promise<void> {
+  await deployAll(await prepare(engine, overlays));
+}
+
+/** Images and secrets. */
+async function prepare(engine: Engine, overlays: string[]): Promise<Deployment> {
   const found = await complaints(engine, environment());
   if (found.length > 0) throw new Error(found.join("\n"));
   const nodes = await engine.get<Node[]>("/nodes");
@@ -80,7 +103,11 @@ async function deploy(engine: Engine, overlays: string[]): Promise<void> {
   // Where there is one node, its images are the ones that were built on it.
   const resolve = nodes.length === 1 ? ["--resolve-image", "never"] : [];
   const docker = (...args: string[]) => must(["docker", "stack", "deploy", ...resolve, ...args, STACK], { env });
-  const deployment: Deployment = { engine, file, env, docker };
+  return { engine, file, env, docker };
+}
+
+async function deployAll(deployment: Deployment): Promise<void> {
+  const { engine, file, env, docker } = deployment;
   await roll(membersIn(file.services), deployment);
   await migrateFirst(deployment);
   await roll(othersIn(file.services), deployment);
@@ -98,6 +125,18 @@ interface Deployment {
   env: Environment;
   /** `docker stack deploy` with these arguments. */
   docker: (...args: string[]) => Promise<string>;
+}
+
+/** Alone, so that no empty member begins a cluster before the restored one leads. */
+async function startRestored({ engine, file, env, docker }: Deployment): Promise<void> {
+  const since = await clockOf(engine);
+  const etcd = membersIn(file.services).filter((name) => name.startsWith("etcd"));
+  await docker(...file.files([...etcd, RESTORED]));
+  await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, tell });
+  for (const patience = AbortSignal.timeout(READY_MS_MAX); ; await Bun.sleep(500)) {
+    if ((await leaderOf(STACK, env)) === RESTORED) return;
+    if (patience.aborted) throw new Error(`${RESTORED} did not lead after ${READY_MS_MAX / 1_000} s`);
+  }
 }
 
 /**
@@ -192,7 +231,7 @@ function tellPlainly(rows: Row[]): void {
 try {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { volumes: { type: "boolean", default: false } },
+    options: { volumes: { type: "boolean", default: false }, at: { type: "string" } },
   });
   const [word = "", ...words] = positionals;
   const command = COMMANDS[word];

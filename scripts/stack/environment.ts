@@ -11,17 +11,22 @@ const NODES_APART = 3;
 
 /** Makes what is missing, and returns what `docker stack deploy` is to be told. What the caller has set goes before. */
 export async function stackEnvironment(overlays: string[], nodes: Node[], given: Environment): Promise<Environment> {
-  const secrets = resolve(given["SECRETS"] || join(ROOT, given["DATA_DIR"] || ".data", "stack", "secrets"));
+  const secrets = secretsFolder(given);
   const publicUrl = given["PUBLIC_URL"] || "https://localhost";
   await makeSecrets(secrets, new URL(publicUrl).hostname);
   const env: Environment = {
     STACK: "bodega",
     PUBLIC_URL: publicUrl,
+    BACKUPS: "/var/backups/bodega",
     MAX_PER_NODE: nodes.length < NODES_APART ? "0" : "1",
     ...given,
     SECRETS: secrets,
   };
   return { ...env, ...readStackFile(overlays).hashes(env) };
+}
+
+export function secretsFolder(given: Environment): string {
+  return resolve(given["SECRETS"] || join(ROOT, given["DATA_DIR"] || ".data", "stack", "secrets"));
 }
 
 /** Builds both images; the product's is named after what is in it, because Swarm updates nothing whose name is the same. */

@@ -42,7 +42,7 @@ export async function leaderLast(members: string[], stack: string, env: Environm
 /** Hands the lead to a replica before `member` goes; writes wait for seconds instead of for the length of a lease. */
 export async function stepDown(member: string, stack: string, env: Environment): Promise<boolean> {
   if (!member.startsWith(PATRONI) || (await leaderOf(stack, env, clusterOf(member))) !== member) return false;
-  const patroni = await containerOf(clusterOf(member), stack, env);
+  const patroni = await memberOf(clusterOf(member), stack, env);
   if (!patroni) return false;
   const { code } = await docker(
     ["exec", patroni, "patronictl", "-c", "/etc/bodega/patroni.yml", "switchover", "--force"],
@@ -65,7 +65,7 @@ function clusterOf(member: string): string {
 
 /** Undefined where no member is on this node: from here it cannot be asked then. */
 export async function leaderOf(stack: string, env: Environment, cluster = PATRONI): Promise<string | undefined> {
-  const patroni = await containerOf(cluster, stack, env);
+  const patroni = await memberOf(cluster, stack, env);
   if (!patroni) return undefined;
   const list = ["exec", patroni, "patronictl", "-c", "/etc/bodega/patroni.yml", "list", "-f", "json"];
   const { code, output } = await docker(list, env);
@@ -76,8 +76,13 @@ export async function leaderOf(stack: string, env: Environment, cluster = PATRON
 }
 
 /** A running container of this node, of a member of that cluster. */
-async function containerOf(cluster: string, stack: string, env: Environment): Promise<string | undefined> {
-  const { output } = await docker(["ps", "-q", "--filter", `name=^${stack}_${cluster}-[0-9]`], env);
+function memberOf(cluster: string, stack: string, env: Environment): Promise<string | undefined> {
+  return containerOf(`${cluster}-[0-9]`, stack, env);
+}
+
+/** A running container of this node, of a service whose name begins with this pattern. */
+export async function containerOf(service: string, stack: string, env: Environment): Promise<string | undefined> {
+  const { output } = await docker(["ps", "-q", "--filter", `name=^${stack}_${service}`], env);
   return output.split("\n")[0] || undefined;
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { SERVICE_NAMES } from "../../services/all.ts";
 import { readSettings } from "../../services/settings.ts";
 import { ROOT } from "../tree.ts";
+import { momentOf } from "./backup.ts";
 import { rowsOf } from "./converge.ts";
 import { labels } from "./doctor.ts";
 import { linesIn, type Node, type Service, type Task } from "./engine.ts";
@@ -189,4 +190,10 @@ test("what is in a config or a secret is part of what a member is, and a mode is
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("a moment to go back to has a zone, and is told in one way", () => {
+  expect(momentOf("2026-01-31T09:00:00.5+01:00")).toBe("2026-01-31T08:00:00.500Z");
+  for (const at of ["2026-01-31T08:00:00", "yesterday", ""])
+    expect(() => momentOf(at)).toThrow("like 2026-01-31T08:00:00Z");
 });

@@ -42,8 +42,8 @@ const LAST_MOMENT_MS = 400;
 const REST = "/v1/orders";
 const CONNECT = "/bodega.order.v1.OrderService/PlaceOrder";
 
-/** Customers who order all the time, each order with a key of its own. */
-export function startLoad(client: Client, shop: Shop, dice: Dice, { slower = 1 } = {}): Load {
+/** Customers who order all the time, each order with a key of its own; `name` is of its deliveries. */
+export function startLoad(client: Client, shop: Shop, dice: Dice, { slower = 1, name = "restock" } = {}): Load {
   const acknowledged: Acknowledgement[] = [];
   const restocked = new Map<string, number>();
   const lives = new Set<Promise<void>>();
@@ -63,7 +63,7 @@ export function startLoad(client: Client, shop: Shop, dice: Dice, { slower = 1 }
   async function run() {
     for (let count = 1; !stopping; count++) {
       if (lives.size < LIVES_AT_ONCE_MAX) begin(live(client, draw(shop, dice), acknowledged));
-      if (count % RESTOCK_EVERY === 0) begin(restock(client, shop, `restock-${count}`, restocked));
+      if (count % RESTOCK_EVERY === 0) begin(restock(client, shop, `${name}-${count}`, restocked));
       await Bun.sleep(slower * dice.between(PAUSE_MS_MIN, PAUSE_MS_MAX));
     }
   }

@@ -2,30 +2,29 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { summary } from "../../scripts/command.ts";
+import { type Counts, summary } from "../../scripts/command.ts";
 import { freePorts } from "../../scripts/copy/ports.ts";
 import { MAILHOG } from "../../scripts/servers/mailhog.ts";
-import { type Books, closeBooks, type Outage, report, say } from "../chaos/books.ts";
+import { type Books, report, say } from "../chaos/books.ts";
 import { type Client, createClient } from "../chaos/client.ts";
 import { createDice, SEED } from "../chaos/dice.ts";
-import { type Load, startLoad, TIME_SCALE } from "../chaos/load.ts";
-import { openShop, renewTokens, type Shop, stayLoggedIn } from "../chaos/shop.ts";
-import { databaseOf } from "../kit/databases.ts";
-import { type Daemon, daemonMissing, startDaemon } from "./daemon.ts";
+import { type Load, startLoad } from "../chaos/load.ts";
+import { openShop, renewTokens, stayLoggedIn } from "../chaos/shop.ts";
+import { daemonMissing, startDaemon } from "./daemon.ts";
 import { type Event, eventsOf } from "./events.ts";
 import { buildStandIns } from "./images.ts";
-import { caughtBy } from "./mails.ts";
-import { openSwarm, openWay, type Swarm } from "./swarm.ts";
+import { restoreIn } from "./restore.ts";
+import { openSwarm, type Swarm } from "./swarm.ts";
 import { type Passed, rowOf, tableOf } from "./table.ts";
+import { booksOf, countOf, SLOWER, type Trial } from "./trial.ts";
 
 const USAGE = `bun run test:stack [small | full]
+bun run test:stack restore  a backup under load, everything removed, and all of it as it was at a moment in between
 STACK_EVENTS=upgrade,kill   only these
 STACK_FOLDER=…              where images are kept for the next run
 CHAOS_SEED=…                the orders of another run`;
 
 const CUSTOMERS = 4;
-/** Of two cores the stack itself wants most. */
-const SLOWER = 4;
 /** How long a customer waits for an answer, and goes on asking: a restart of everything takes minutes. */
 const ANSWER_MS_MAX = 30_000;
 const PATIENCE_MS = 900_000;
@@ -33,16 +32,19 @@ const PATIENCE_MS = 900_000;
 const CALM_MS = 10_000;
 const BAD_GATEWAY = 502;
 
+const OVERLAYS: Record<string, string[]> = { small: ["small"], full: [], restore: ["small", "backup"] };
+
 type Closers = (() => unknown)[];
 
 if (import.meta.main) {
   const [size = "small", ...more] = process.argv.slice(2);
   const wanted = process.env["STACK_EVENTS"]?.split(",").filter(Boolean);
-  if ((size !== "small" && size !== "full") || more.length > 0) {
+  const overlays = OVERLAYS[size];
+  if (!overlays || more.length > 0) {
     process.stderr.write(`${USAGE}\n`);
     process.exit(2);
   }
-  const events = eventsOf(size).filter(({ name }) => !wanted || wanted.includes(name));
+  const events = eventsOf(size === "full" ? "full" : "small").filter(({ name }) => !wanted || wanted.includes(name));
   const missing = daemonMissing();
   if (missing || events.length === 0) {
     say(missing ?? `no event is called ${wanted?.join(" or ")}`);
@@ -56,7 +58,10 @@ if (import.meta.main) {
   });
   let counts = { passed: 0, failed: 1, skipped: 0 };
   try {
-    counts = await Promise.race([test(size === "small" ? ["small"] : [], events, closers), interrupted]);
+    counts = await Promise.race([
+      test(overlays, size === "restore" ? restoreIn : (trial) => befall(trial, events), closers),
+      interrupted,
+    ]);
   } catch (error) {
     say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
@@ -79,11 +84,11 @@ async function closeAll(closers: Closers): Promise<number> {
   return failed;
 }
 
-async function test(overlays: string[], events: Event[], closers: Closers) {
+async function test(overlays: string[], tried: (trial: Trial) => Promise<Counts>, closers: Closers): Promise<Counts> {
   const kept = process.env["STACK_FOLDER"];
   const folder = kept || mkdtempSync(join(tmpdir(), "bodega-stack-"));
   if (!kept) closers.push(() => rmSync(folder, { recursive: true, force: true }));
-  say(`stack: ${overlays[0] ?? "full"}, CHAOS_SEED=${SEED}`);
+  say(`stack: ${overlays.join(" and ") || "full"}, CHAOS_SEED=${SEED}`);
   const daemon = await startDaemon(folder);
   closers.push(daemon.end);
   await buildStandIns(daemon, folder, say);
@@ -99,7 +104,7 @@ async function test(overlays: string[], events: Event[], closers: Closers) {
   const since = new Date();
   const place = { daemon, folder, overlays, httpsPort: port("HTTPS"), httpPort: port("HTTP"), smtpUrl, since };
   const swarm = await openSwarm(place, say);
-  closers.push(() => rmSync(join(folder, "secrets"), { recursive: true }));
+  for (const name of ["secrets", "backups"]) closers.push(() => rmSync(join(folder, name), { recursive: true }));
   closers.push(() => swarm.stack(["down", "--volumes"]));
   const began = performance.now();
   await swarm.stack(["up"]);
@@ -109,6 +114,12 @@ async function test(overlays: string[], events: Event[], closers: Closers) {
   const client = createClient(swarm.url, dice, options);
   const mails = `http://127.0.0.1:${port("MAILS")}`;
   const shop = await openShop(client, mails, CUSTOMERS);
+  return await tried({ daemon, swarm, client, shop, mails, since, postgresPort: port("POSTGRES") });
+}
+
+/** What may befall it, and the books. */
+async function befall(trial: Trial, events: Event[]): Promise<Counts> {
+  const { swarm, client, shop } = trial;
   const load = startLoad(client, shop, createDice(SEED + 1), { slower: SLOWER });
   const over = new AbortController();
   const renewing = stayLoggedIn(client, shop, over.signal);
@@ -118,8 +129,7 @@ async function test(overlays: string[], events: Event[], closers: Closers) {
   await Promise.all([load.stop(), renewing]);
   await renewTokens(client, shop);
   const outages = passed.filter(({ event }) => event.outage);
-  const run = { client, shop, load, outages, mails, since };
-  return judge(passed, client, await booksOf(run, daemon, swarm, port("POSTGRES")));
+  return judge(passed, client, await booksOf(trial, load, outages));
 }
 
 function mailPages(port: string): string[] {
@@ -145,39 +155,11 @@ async function pass(event: Event, swarm: Swarm, client: Client, load: Load): Pro
   return { event, from, to: Date.now(), acknowledged: load.acknowledged.slice(first), ...(wrong && { wrong }) };
 }
 
-interface Run {
-  client: Client;
-  shop: Shop;
-  load: Load;
-  outages: Outage[];
-  mails: string;
-  since: Date;
-}
-
-async function booksOf({ since, mails, ...run }: Run, daemon: Daemon, swarm: Swarm, port: string): Promise<Books> {
-  const closeWay = await openWay(daemon, port);
-  try {
-    const primary = swarm.databaseUrl(`127.0.0.1:${port}`);
-    const time = { real: since.getTime(), business: since.getTime(), scale: TIME_SCALE };
-    return await closeBooks({ ...run, time, caught: () => caughtBy(mails) }, (service) =>
-      service === "broker" ? undefined : databaseOf(service, primary),
-    );
-  } finally {
-    await closeWay();
-  }
-}
-
-function judge(passed: Passed[], client: Client, books: Books) {
+function judge(passed: Passed[], client: Client, books: Books): Counts {
   const rows = passed.map((one) => rowOf(one, client.attempts, books.state));
   report(books);
   say("");
   for (const line of tableOf(rows)) say(line);
   say("");
-  const findings = [...rows.map(({ event, findings }) => ({ name: event, found: findings })), ...books.findings];
-  for (const { name, found } of findings) {
-    say(`${found.length === 0 ? "ok    " : "FAILED"} ${name}`);
-    for (const sentence of found.slice(0, 5)) say(`       ${sentence}`);
-  }
-  const failed = findings.filter(({ found }) => found.length > 0).length;
-  return { passed: findings.length - failed, failed, skipped: 0 };
+  return countOf([...rows.map(({ event, findings }) => ({ name: event, found: findings })), ...books.findings]);
 }

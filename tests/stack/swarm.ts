@@ -1,5 +1,5 @@
 // The stack on the test's own Engine: `bun run stack` as an operator has it, and what befalls a stack that runs.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must, run } from "../../scripts/command.ts";
 import { until } from "../../scripts/servers/until.ts";
@@ -13,6 +13,8 @@ import type { Daemon } from "./daemon.ts";
 
 const STACK = "bodega";
 const READY_MS_MAX = 600_000;
+/** The user's number in the image. */
+const POSTGRES = 999;
 
 export interface Place {
   daemon: Daemon;
@@ -60,12 +62,17 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
   const secrets = join(folder, "secrets");
   mkdirSync(secrets, { recursive: true, mode: 0o700 });
   writeFileSync(join(secrets, "admin_password"), ADMIN.password, { mode: 0o600 });
+  // The user of the archive writes there; what it needs is removed with the folder's other parts.
+  const backups = join(folder, "backups");
+  mkdirSync(backups, { recursive: true, mode: 0o700 });
+  chownSync(backups, POSTGRES, POSTGRES);
   const url = `https://localhost:${httpsPort}`;
   const engine = openEngine(daemon.host);
   const env: Record<string, string> = {
     ...daemon.env,
     STACK,
     SECRETS: secrets,
+    BACKUPS: backups,
     PUBLIC_URL: url,
     HTTPS_PORT: httpsPort,
     HTTP_PORT: httpPort,

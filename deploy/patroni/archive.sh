@@ -1,0 +1,96 @@
+#!/bin/bash
+# The backup of a stack, in /backup: base copies of the cluster in base/, its log in wal/.
+#   archive.sh follow            writes down the primary's log as it comes
+#   archive.sh base              takes a base copy, and removes what only older ones than the last KEEP needed
+#   archive.sh restore [TIME]    makes a data folder out of it, as it was at TIME, or at the end of the log
+set -euo pipefail
+export PATH=/usr/local/pgbin:$PATH
+WAL=/backup/wal BASES=/backup/base DATA=/var/lib/postgresql/data/pg
+# Each service's database.
+DATABASES="select datname from pg_database where datname like 'bodega\_%' order by datname"
+
+follow() {
+  mkdir -p "$WAL" "$BASES"
+  keep_told &
+  # By itself it connects again, and goes on behind a primary that took over from the last.
+  PGPASSWORD=$(cat /run/secrets/pg_replication) exec pg_receivewal --synchronous -h pg -U replicator -D "$WAL"
+}
+
+# What services tell is remembered in their databases from then on. Those that are not there yet will be.
+keep_told() {
+  local database table
+  export PGPASSWORD PGOPTIONS="-c lock_timeout=2000"
+  PGPASSWORD=$(cat /run/secrets/pg_super)
+  for (( ; ; )); do
+    psql -h pg -U postgres -d postgres -XAtc "$DATABASES" | while read -r database; do
+      psql -h pg -U postgres -d "$database" -XAtqc "select relname from pg_trigger join pg_class c on c.oid = tgrelid where tgname = 'keep_told' and tgenabled = 'D'" |
+        while read -r table; do
+          psql -h pg -U postgres -d "$database" -Xqc "alter table $table enable trigger keep_told" && echo "$database: what leaves $table is kept"
+        done
+    done || echo "not now: the primary cannot be asked" >&2
+    sleep 5
+  done
+}
+
+base() {
+  local new=$BASES/incomplete name
+  rm -rf "$new"
+  PGPASSWORD=$(cat /run/secrets/pg_replication) pg_basebackup -h pg -U replicator -D "$new" -Ft -z -X stream -c fast
+  # Named when it ended: of an earlier moment it knows nothing.
+  name=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  mv "$new" "$BASES/$name"
+  find "$BASES" -mindepth 1 -maxdepth 1 | sort | head -n "-${KEEP:-7}" | xargs -r rm -rf
+  pg_archivecleanup "$WAL" "$(first_segment "$(find "$BASES" -mindepth 1 -maxdepth 1 | sort | head -n 1)")"
+  echo "$name"
+}
+
+# Of the log that a base copy begins with, by its manifest.
+first_segment() {
+  local timeline lsn
+  timeline=$(grep -om1 '"Timeline": [0-9]*' "$1/backup_manifest" | grep -o '[0-9]*$')
+  lsn=$(grep -om1 '"Start-LSN": "[0-9A-F/]*"' "$1/backup_manifest" | cut -d '"' -f 4)
+  printf '%08X%08X%08X\n' "$timeline" "0x${lsn%/*}" "$((0x${lsn#*/} >> 24))"
+}
+
+restore() {
+  local at=${1:-} target base postgres names database told
+  # A setting is read before the names of zones are known.
+  target=${at/T/ } target=${target/%Z/+00}
+  [ ! -e "$DATA" ] || fail "there is a database in the volume already"
+  base=$(find "$BASES" -mindepth 1 -maxdepth 1 -name '*Z' -printf '%f\n' | sort | awk -v at="$at" 'at == "" || $0 <= at' | tail -n 1)
+  [ -n "$base" ] || fail "there is no base copy of ${at:-any time} or before"
+  mkdir -m 700 "$DATA"
+  tar -xzf "$BASES/$base/base.tar.gz" -C "$DATA"
+  tar -xzf "$BASES/$base/pg_wal.tar.gz" -C "$DATA/pg_wal"
+  pg_verifybackup -q -n -m "$BASES/$base/backup_manifest" "$DATA"
+  rm -f "$DATA/standby.signal"
+  touch "$DATA/recovery.signal"
+  echo "local all all trust" >/tmp/hba.conf
+  # Nobody is let in until all is as it was; the segment that was being written when the log ended is there in part.
+  postgres -D "$DATA" -c listen_addresses= -c unix_socket_directories=/tmp -c hba_file=/tmp/hba.conf -c hot_standby=off \
+    -c archive_mode=off -c primary_conninfo= -c synchronous_standby_names= \
+    -c "restore_command=cp $WAL/%f %p 2>/dev/null || cp $WAL/%f.partial %p 2>/dev/null" \
+    -c recovery_target_timeline=latest -c recovery_target_action=promote -c "recovery_target_time=$target" &
+  postgres=$!
+  until names=$(psql -h /tmp -U postgres -d postgres -XAtc "$DATABASES" 2>/dev/null); do
+    kill -0 "$postgres" 2>/dev/null || fail "the base copy of $base did not come to ${at:-the end of the log}: see above"
+    sleep 0.2
+  done
+  while read -r database; do
+    told=$(psql -h /tmp -U postgres -d "$database" -XAtc 'select tell_again()')
+    echo "$database: $told messages are told again"
+  done <<<"$names"
+  kill -INT "$postgres"
+  wait "$postgres"
+  echo "restored from the base copy of $base, as it was at ${at:-the end of the log}"
+}
+
+fail() {
+  echo "$1" >&2
+  exit 1
+}
+
+case "${1:-}" in
+  follow | base | restore) "$@" ;;
+  *) fail "archive.sh follow | base | restore [TIME]" ;;
+esac
