@@ -12,8 +12,41 @@ DATABASES="select datname from pg_database where datname like 'bodega\_%' order 
 follow() {
   mkdir -p "$WAL" "$BASES"
   keep_told &
-  # By itself it connects again, and goes on behind a primary that took over from the last.
-  PGPASSWORD=$(cat /run/secrets/pg_replication) exec pg_receivewal --synchronous -h pg -U replicator -D "$WAL"
+  export PGPASSWORD
+  PGPASSWORD=$(cat /run/secrets/pg_replication)
+  for (( ; ; )); do
+    put_undone_aside && pg_receivewal --no-loop --synchronous -h pg -U replicator -D "$WAL" || sleep 2
+  done
+}
+
+# What is in no history of the primary's, because it was never copied to whoever leads now, or because the database was set back: from there nobody can go on.
+put_undone_aside() {
+  local system timeline history of lsn file
+  IFS='|' read -r system timeline _ < <(ask_primary "IDENTIFY_SYSTEM") || return 1
+  [ -e /backup/system ] || echo "$system" >/backup/system
+  [ "$(cat /backup/system)" = "$system" ] || fail "/backup has the backup of another database"
+  [ "$timeline" -gt 1 ] || return 0
+  history=$(ask_primary "TIMELINE_HISTORY $timeline") || return 1
+  while read -r of lsn _; do
+    for file in "$WAL/$(printf '%08X' "$of")"*; do
+      [[ $(basename "$file") < $(segment "$of" "$lsn") ]] || put_aside "$file"
+    done
+    for file in "$BASES"/*Z; do
+      [ ! -e "$file" ] || [ "$(in_manifest "$file" Timeline)" != "$of" ] ||
+        [ "$(number "$(in_manifest "$file" End-LSN)")" -le "$(number "$lsn")" ] || put_aside "$file"
+    done
+  done <<<"${history#*|}"
+}
+
+ask_primary() {
+  psql "host=pg user=replicator replication=yes" -XAtc "$1"
+}
+
+put_aside() {
+  [ -e "$1" ] || return 0
+  mkdir -p /backup/undone
+  mv "$1" /backup/undone/
+  echo "put aside: $(basename "$1")"
 }
 
 # What services tell is remembered in their databases from then on. Those that are not there yet will be.
@@ -33,23 +66,30 @@ keep_told() {
 }
 
 base() {
-  local new=$BASES/incomplete name
+  local new=$BASES/incomplete name oldest
   rm -rf "$new"
   PGPASSWORD=$(cat /run/secrets/pg_replication) pg_basebackup -h pg -U replicator -D "$new" -Ft -z -X stream -c fast
   # Named when it ended: of an earlier moment it knows nothing.
   name=$(date -u +%Y-%m-%dT%H:%M:%SZ)
   mv "$new" "$BASES/$name"
   find "$BASES" -mindepth 1 -maxdepth 1 | sort | head -n "-${KEEP:-7}" | xargs -r rm -rf
-  pg_archivecleanup "$WAL" "$(first_segment "$(find "$BASES" -mindepth 1 -maxdepth 1 | sort | head -n 1)")"
+  oldest=$(find "$BASES" -mindepth 1 -maxdepth 1 | sort | head -n 1)
+  pg_archivecleanup "$WAL" "$(segment "$(in_manifest "$oldest" Timeline)" "$(in_manifest "$oldest" Start-LSN)")"
   echo "$name"
 }
 
-# Of the log that a base copy begins with, by its manifest.
-first_segment() {
-  local timeline lsn
-  timeline=$(grep -om1 '"Timeline": [0-9]*' "$1/backup_manifest" | grep -o '[0-9]*$')
-  lsn=$(grep -om1 '"Start-LSN": "[0-9A-F/]*"' "$1/backup_manifest" | cut -d '"' -f 4)
-  printf '%08X%08X%08X\n' "$timeline" "0x${lsn%/*}" "$((0x${lsn#*/} >> 24))"
+# The log that a base copy needs, by its manifest: Timeline, Start-LSN or End-LSN.
+in_manifest() {
+  grep -om1 "\"$2\": [^,} ]*" "$1/backup_manifest" | sed 's/.*: //; s/"//g'
+}
+
+# The name of the file that this place of the log is in.
+segment() {
+  printf '%08X%08X%08X' "$1" "0x${2%/*}" "$((0x${2#*/} >> 24))"
+}
+
+number() {
+  echo "$(((0x${1%/*} << 32) + 0x${1#*/}))"
 }
 
 restore() {
