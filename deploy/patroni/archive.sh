@@ -28,6 +28,7 @@ put_undone_aside() {
   [ "$timeline" -gt 1 ] || return 0
   history=$(ask_primary "TIMELINE_HISTORY $timeline") || return 1
   while read -r of lsn _; do
+    [ -n "$lsn" ] || continue
     for file in "$WAL/$(printf '%08X' "$of")"*; do
       [[ $(basename "$file") < $(segment "$of" "$lsn") ]] || put_aside "$file"
     done
@@ -108,7 +109,7 @@ restore() {
   echo "local all all trust" >/tmp/hba.conf
   # Nobody is let in until all is as it was; the segment that was being written when the log ended is there in part.
   postgres -D "$DATA" -c listen_addresses= -c unix_socket_directories=/tmp -c hba_file=/tmp/hba.conf -c hot_standby=off \
-    -c archive_mode=off -c primary_conninfo= -c synchronous_standby_names= \
+    -c log_min_messages=fatal -c archive_mode=off -c primary_conninfo= -c synchronous_standby_names= \
     -c "restore_command=cp $WAL/%f %p 2>/dev/null || cp $WAL/%f.partial %p 2>/dev/null" \
     -c recovery_target_timeline=latest -c recovery_target_action=promote -c "recovery_target_time=$target" &
   postgres=$!
@@ -120,6 +121,8 @@ restore() {
     told=$(psql -h /tmp -U postgres -d "$database" -XAtc 'select tell_again()')
     echo "$database: $told messages are told again"
   done <<<"$names"
+  # Of a timeline that begins and ends in one file of the log the server keeps nothing, and the archive could not go on.
+  psql -h /tmp -U postgres -d postgres -XAtqc 'select pg_switch_wal()' >/dev/null
   kill -INT "$postgres"
   wait "$postgres"
   echo "restored from the base copy of $base, as it was at ${at:-the end of the log}"
