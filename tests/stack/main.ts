@@ -38,16 +38,18 @@ type Closers = (() => unknown)[];
 
 if (import.meta.main) {
   const [size = "small", ...more] = process.argv.slice(2);
-  const wanted = process.env["STACK_EVENTS"]?.split(",").filter(Boolean);
+  const wanted = process.env["STACK_EVENTS"]?.split(",").filter(Boolean) ?? [];
   const overlays = OVERLAYS[size];
   if (!overlays || more.length > 0) {
     process.stderr.write(`${USAGE}\n`);
     process.exit(2);
   }
-  const events = eventsOf(size === "full" ? "full" : "small").filter(({ name }) => !wanted || wanted.includes(name));
+  const events = eventsOf(size === "full" ? "full" : "small").filter(
+    ({ name }) => wanted.length === 0 || wanted.includes(name),
+  );
   const missing = daemonMissing();
   if (missing || events.length === 0) {
-    say(missing ?? `no event is called ${wanted?.join(" or ")}`);
+    say(missing ?? `no event is called ${wanted.join(" or ")}`);
     process.exit(2);
   }
   const closers: Closers = [];
