@@ -65,14 +65,21 @@ function clusterOf(member: string): string {
 
 /** Undefined where no member is on this node: from here it cannot be asked then. */
 export async function leaderOf(stack: string, env: Environment, cluster = PATRONI): Promise<string | undefined> {
+  return (await membersOf(stack, env, cluster)).find(({ Role }) => Role === "Leader")?.Member;
+}
+
+/** Who has every commit that was acknowledged, and may take the lead. */
+export async function standbyOf(stack: string, env: Environment, cluster = PATRONI): Promise<string | undefined> {
+  return (await membersOf(stack, env, cluster)).find(({ Role }) => Role === "Sync Standby")?.Member;
+}
+
+async function membersOf(stack: string, env: Environment, cluster: string): Promise<Member[]> {
   const patroni = await memberOf(cluster, stack, env);
-  if (!patroni) return undefined;
+  if (!patroni) return [];
   const list = ["exec", patroni, "patronictl", "-c", "/etc/bodega/patroni.yml", "list", "-f", "json"];
   const { code, output } = await docker(list, env);
-  if (code !== 0) return undefined;
   // What `patronictl list -f json` prints.
-  const members = JSON.parse(output) as Member[];
-  return members.find(({ Role }) => Role === "Leader")?.Member;
+  return code === 0 ? (JSON.parse(output) as Member[]) : [];
 }
 
 /** A running container of this node, of a member of that cluster. */

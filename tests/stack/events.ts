@@ -90,15 +90,18 @@ const COLD: Event = {
   },
 };
 
-/** In this order; `small` is one of each. */
-export function eventsOf(size: "small" | "full"): Event[] {
-  if (size === "small") return [...EVERYWHERE, { ...COLD, prepare: (swarm) => swarm.scale(ONCE) }];
+/** Of PostgreSQL, which must have a replica that can take the lead. */
+function lead(replicas: Record<string, number> = {}): Event[] {
+  async function prepare(swarm: Swarm) {
+    await swarm.scale(replicas);
+    await swarm.replicated();
+  }
   return [
-    ...EVERYWHERE,
     {
       name: "switchover",
       what: "PostgreSQL's primary handed over to a replica",
       spares: "all",
+      prepare,
       strike: (swarm) => swarm.switchover(),
     },
     {
@@ -106,12 +109,27 @@ export function eventsOf(size: "small" | "full"): Event[] {
       what: "PostgreSQL's primary killed",
       spares: "none",
       stallMsMax: 15_000,
+      prepare,
       async strike(swarm) {
         await swarm.signal(await swarm.leader());
         await swarm.ready();
         await swarm.leader();
       },
     },
+  ];
+}
+
+/** In this order; `small` is one of each. */
+export function eventsOf(size: "small" | "full"): Event[] {
+  if (size === "small")
+    return [
+      ...EVERYWHERE,
+      ...lead({ "patroni-2": 1 }),
+      { ...COLD, prepare: (swarm) => swarm.scale({ ...ONCE, "patroni-2": 0 }) },
+    ];
+  return [
+    ...EVERYWHERE,
+    ...lead(),
     ...["kafka-2", "rabbitmq-2", "redis-1"].map(
       (member): Event => ({
         name: member.replace(/-\d$/, ""),

@@ -5,7 +5,7 @@ import { must, run } from "../../scripts/command.ts";
 import { until } from "../../scripts/servers/until.ts";
 import { converge } from "../../scripts/stack/converge.ts";
 import { openEngine, type Service } from "../../scripts/stack/engine.ts";
-import { leaderOf, stepDown } from "../../scripts/stack/members.ts";
+import { leaderOf, standbyOf, stepDown } from "../../scripts/stack/members.ts";
 import { ROOT } from "../../scripts/tree.ts";
 import { TIME_SCALE } from "../chaos/load.ts";
 import { ADMIN } from "../chaos/shop.ts";
@@ -49,6 +49,8 @@ export interface Swarm {
   imageOf(service: string): Promise<string>;
   /** The Patroni member that leads. */
   leader(): Promise<string>;
+  /** Resolves when a member of Patroni has every commit that is acknowledged, besides the one that leads. */
+  replicated(): Promise<void>;
   /** A planned one, as an upgrade has it; resolves when another member leads. */
   switchover(): Promise<void>;
   /** Resolves when all is ready. */
@@ -133,6 +135,7 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
       return tag;
     },
     async scale(replicas) {
+      if (Object.keys(replicas).length === 0) return;
       const wishes = Object.entries(replicas).map(([service, count]) => `${nameOf(service)}=${count}`);
       await daemon.docker("service", "scale", "--detach", ...wishes);
       await ready();
@@ -160,6 +163,9 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
     },
     imageOf: async (service) => (await inspect(service)).Spec.TaskTemplate.ContainerSpec.Image,
     leader,
+    async replicated() {
+      await until("a replica has every commit", async () => (await standbyOf(STACK, env)) !== undefined);
+    },
     async switchover() {
       const before = await leader();
       if (!(await stepDown(before, STACK, env))) throw new Error(`expected ${before} to step down, it did not`);
