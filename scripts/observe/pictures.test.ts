@@ -68,19 +68,22 @@ test("a variable is resolved by the picture's service", async () => {
   expect(chart.label).toStartWith("drawn from One service (stock) / Calls,");
 });
 
-testUnless(CHROMIUM.found() ? undefined : "Chromium is not installed")("Chromium draws it, small; what cannot be drawn is an error", async () => {
-  const file = join(tmpdir(), `bodega-chart-${crypto.randomUUID()}.png`);
-  try {
-    const picture = { file: "waiting", board: "Messaging", panel: "Age of the oldest that waits" };
-    const chart = await chartOf(finding(series({ service: "order", kind: "outbox" }, [0, 60, 180])), picture, OVER);
-    await drawChart(chart, file);
-    const png = readFileSync(file);
-    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([900, 300]);
-    expect(png.length).toBeLessThan(BYTES_MAX);
-    // A mistake of ours in the page.
-    const broken = { ...chart, fires: { ...chart.fires, spans: [null as never] } };
-    await expect(drawChart(broken, file)).rejects.toThrow("has not drawn");
-  } finally {
-    if (existsSync(file)) await Bun.file(file).delete();
-  }
-});
+testUnless(CHROMIUM.found() ? undefined : "Chromium is not installed")(
+  "Chromium draws it, small; what cannot be drawn is an error",
+  async () => {
+    const file = join(tmpdir(), `bodega-chart-${crypto.randomUUID()}.png`);
+    try {
+      const picture = { file: "waiting", board: "Messaging", panel: "Age of the oldest that waits" };
+      const chart = await chartOf(finding(series({ service: "order", kind: "outbox" }, [0, 60, 180])), picture, OVER);
+      await drawChart(chart, file);
+      const png = readFileSync(file);
+      expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([900, 300]);
+      expect(png.length).toBeLessThan(BYTES_MAX);
+      // A mistake of ours in the page.
+      const broken = { ...chart, fires: { ...chart.fires, spans: [null as never] } };
+      await expect(drawChart(broken, file)).rejects.toThrow("has not drawn");
+    } finally {
+      if (existsSync(file)) await Bun.file(file).delete();
+    }
+  },
+);
