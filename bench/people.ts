@@ -7,6 +7,8 @@ import type { Stack } from "./stack.ts";
 
 export interface Customer {
   userId: string;
+  email: string;
+  /** Good for ten minutes. */
   token: string;
 }
 
@@ -26,9 +28,15 @@ export async function makeCustomers(stack: Pick<Stack, "edge" | "mailCatcher">, 
       const { accessToken } = await auth.login({ email, password: PASSWORD });
       const { user } = await createClient(AuthService, transport(stack, accessToken)).getMe({});
       if (!user) throw new Error(`GetMe of ${email} answered without a user`);
-      return { userId: user.userId, token: accessToken };
+      return { userId: user.userId, email, token: accessToken };
     }),
   );
+}
+
+/** For another ten minutes. */
+export async function renewToken(stack: Pick<Stack, "edge">, customer: Customer): Promise<void> {
+  const { email } = customer;
+  customer.token = (await createClient(AuthService, transport(stack)).login({ email, password: PASSWORD })).accessToken;
 }
 
 /** Products with more stock than any run can sell. */
@@ -56,13 +64,14 @@ export async function makeProducts(stack: Admin, count: number): Promise<string[
   });
 }
 
-export function transport(stack: Pick<Stack, "edge">, token?: string) {
+/** `token` may be another one at each call. */
+export function transport(stack: Pick<Stack, "edge">, token?: string | (() => string)) {
   return createConnectTransport({
     baseUrl: stack.edge,
     useBinaryFormat: true,
     interceptors: [
       (next) => (req) => {
-        if (token) req.header.set("authorization", `Bearer ${token}`);
+        if (token) req.header.set("authorization", `Bearer ${typeof token === "string" ? token : token()}`);
         return next(req);
       },
     ],

@@ -2,17 +2,19 @@
 
 export interface Picture {
   file: string;
+  /** Of the incident that is told there (tests/observability/incident.ts). */
+  scene: Scene;
   board: string;
   panel: string;
   /** Of a board that has one service to choose. */
   service?: string;
 }
 
+export type Scene = "nothing gets on" | "large orders stand still";
+
 export const PICTURES: Picture[] = [
-  { file: "tried-again", board: "Messaging", panel: "Tried again or parked" },
-  { file: "parked", board: "Messaging", panel: "Messages that wait for a person" },
-  { file: "answers", board: "Data", panel: "What else answers" },
-  { file: "waiting", board: "Messaging", panel: "Age of the oldest that waits" },
-  { file: "orders", board: "Orders", panel: "What becomes of them" },
-  { file: "promise", board: "Promises", panel: "stock-freshness" },
+  { file: "waiting", scene: "nothing gets on", board: "Messaging", panel: "Age of the oldest that waits" },
+  { file: "orders", scene: "nothing gets on", board: "Orders", panel: "What becomes of them" },
+  { file: "answers", scene: "nothing gets on", board: "Data", panel: "What else answers" },
+  { file: "promise", scene: "nothing gets on", board: "Promises", panel: "stock-freshness" },
 ];

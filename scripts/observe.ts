@@ -49,7 +49,7 @@ const COMMANDS: Record<string, (...words: string[]) => Promise<unknown> | unknow
     if (!folder || !(Number(minutes) > 0)) throw new Error("expected a folder, and perhaps how many minutes");
     const end = Math.floor(Date.now() / 1_000);
     const ask = createAsk("", "", `http://127.0.0.1:${USUAL.PROMETHEUS}`);
-    console.log((await drawPictures(ask, end - Number(minutes) * 60, end, folder)).join("\n"));
+    console.log((await drawPictures(ask, { start: end - Number(minutes) * 60, end }, folder)).join("\n"));
   },
   down: () => down(FOLDER),
   status: () => console.log(status(FOLDER).join("\n") || "none of them runs: bun run observe up"),

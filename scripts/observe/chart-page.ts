@@ -40,7 +40,15 @@ function draw() {
         values: (_, ticks) => ticks.map((at) => `${Number(at.toPrecision(6))} ${unit}`.trim()),
       },
     ],
-    series: [{}, ...lines.map(({ colour, width }) => ({ stroke: colour, width, points: { show: false } }))],
+    series: [
+      {},
+      ...lines.map(({ colour, width, dashed }) => ({
+        stroke: colour,
+        width,
+        points: { show: false },
+        ...(dashed && { dash: [7, 7] }),
+      })),
+    ],
     hooks: {
       drawClear: [
         ({ ctx, bbox, valToPos }) => {

@@ -18,7 +18,7 @@ export interface Chart {
   most: number;
   /** Where each value is, in minutes. */
   minutes: number[];
-  lines: { name: string | undefined; colour: string; width: number; values: (number | null)[] }[];
+  lines: { name: string | undefined; colour: string; width: number; dashed: boolean; values: (number | null)[] }[];
   /** Lines that have no name. */
   others: string;
   /** When an alert is firing, in minutes. */

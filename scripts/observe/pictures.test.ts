@@ -1,14 +1,17 @@
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PICTURES } from "../../observability/pictures.ts";
+import { PICTURES, type Picture } from "../../observability/pictures.ts";
 import { testUnless } from "../../tests/kit/test-unless.ts";
+import { ROOT } from "../tree.ts";
 import type { Over, Series } from "./ask.ts";
 import { CHROMIUM, drawChart } from "./chart.ts";
 import { resolved } from "./panels.ts";
 import { chartOf, panelOf } from "./pictures.ts";
 
+const FOLDER = join(ROOT, "docs/pictures");
+const DOCUMENT = join(ROOT, "docs/observability.md");
 const BYTES_MAX = 60_000;
 const OVER: Over = { start: 1_800_000_000, end: 1_800_000_600, step: 60 };
 
@@ -33,8 +36,23 @@ test("every picture is of a panel that there is, and nothing of its queries is l
   expect(() => resolved('up{service="$service", of="$of"}', "order")).toThrow('of="$of"');
 });
 
+test("every picture lies in docs/pictures, small, and is shown; no other does", () => {
+  const files = PICTURES.map(({ file }) => `${file}.png`);
+  expect(readdirSync(FOLDER).toSorted()).toEqual(files.toSorted());
+  const document = readFileSync(DOCUMENT, "utf8");
+  for (const file of files) {
+    expect(document).toContain(`](pictures/${file})`);
+    expect(Bun.file(join(FOLDER, file)).size).toBeLessThan(BYTES_MAX);
+  }
+});
+
 test("a chart has its panel's title, unit and legend, what its alert did, and where it comes from", async () => {
-  const picture = { file: "waiting", board: "Messaging", panel: "Age of the oldest that waits" };
+  const picture: Picture = {
+    file: "waiting",
+    scene: "nothing gets on",
+    board: "Messaging",
+    panel: "Age of the oldest that waits",
+  };
   const ask = finding(
     series({ service: "mail", kind: "due" }, [0, 0, 0, 0]),
     series({ service: "order", kind: "outbox" }, [0, 60, 180, Number.NaN]),
@@ -61,7 +79,7 @@ test("a variable is resolved by the picture's service", async () => {
   }
   const chart = await chartOf(
     { range },
-    { file: "calls", board: "One service", panel: "Calls", service: "stock" },
+    { file: "calls", scene: "nothing gets on", board: "One service", panel: "Calls", service: "stock" },
     OVER,
   );
   expect(asked[0]).toContain('service="stock"');
@@ -73,7 +91,12 @@ testUnless(CHROMIUM.found() ? undefined : "Chromium is not installed")(
   async () => {
     const file = join(tmpdir(), `bodega-chart-${crypto.randomUUID()}.png`);
     try {
-      const picture = { file: "waiting", board: "Messaging", panel: "Age of the oldest that waits" };
+      const picture: Picture = {
+        file: "waiting",
+        scene: "nothing gets on",
+        board: "Messaging",
+        panel: "Age of the oldest that waits",
+      };
       const chart = await chartOf(finding(series({ service: "order", kind: "outbox" }, [0, 60, 180])), picture, OVER);
       await drawChart(chart, file);
       const png = readFileSync(file);

@@ -1,7 +1,7 @@
 // Panels of dashboards as pictures: what their own queries find, under their own titles, units and legends. It is not Grafana that draws them.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { PICTURES, type Picture } from "../../observability/pictures.ts";
+import { PICTURES, type Picture, type Scene } from "../../observability/pictures.ts";
 import type { Ask, Over, Series } from "./ask.ts";
 import { type Chart, drawChart } from "./chart.ts";
 import { type Panel, panels, resolved } from "./panels.ts";
@@ -16,12 +16,16 @@ const POINTS = 420;
 /** No oftener than Prometheus asks. */
 const STEP_MIN = 3;
 
-/** Draws them all over the same time, into a folder; gives the names of the files. */
-export async function drawPictures(ask: Ask, start: number, end: number, folder: string): Promise<string[]> {
+/** Draws them over the same time, into a folder: those of a scene, or all. Gives the names of the files. */
+export async function drawPictures(
+  ask: Ask,
+  { start, end, scene }: { start: number; end: number; scene?: Scene },
+  folder: string,
+): Promise<string[]> {
   mkdirSync(folder, { recursive: true });
   const over = { start, end, step: Math.max(STEP_MIN, Math.ceil((end - start) / POINTS)) };
   const files: string[] = [];
-  for (const picture of PICTURES) {
+  for (const picture of PICTURES.filter((each) => !scene || each.scene === scene)) {
     const file = join(folder, `${picture.file}.png`);
     await drawChart(await chartOf(ask, picture, over), file);
     files.push(file);
@@ -62,11 +66,19 @@ export async function chartOf(ask: Pick<Ask, "range">, picture: Picture, over: O
     most: most === 0 ? 1 : most * factor * 1.08,
     minutes: timesOf(over).map((time) => (time - over.start) / 60),
     lines: [
-      ...rest.map(({ values }) => ({ name: undefined, colour: OTHERS, width: 1, values: scaled(values) })),
+      ...rest.map(({ values }) => ({
+        name: undefined,
+        colour: OTHERS,
+        width: 1,
+        dashed: false,
+        values: scaled(values),
+      })),
       ...named.map(({ name, values }, index) => ({
         name,
         colour: COLOURS[index] ?? OTHERS,
         width: 2,
+        // One that runs over another lets it be seen.
+        dashed: index % 2 === 1,
         values: scaled(values),
       })),
     ],
@@ -92,7 +104,7 @@ async function firing(ask: Pick<Ask, "range">, alert: string, over: Over): Promi
   const found = await ask.range(`max(ALERTS{alertname="${alert}", alertstate="firing"})`, over);
   const spans: [number, number][] = [];
   for (const [at] of found.flatMap(({ values }) => values)) {
-    const [from, to] = [(at - over.start) / 60, (at + over.step - over.start) / 60];
+    const [from, to] = [(at - over.start) / 60, (Math.min(at + over.step, over.end) - over.start) / 60];
     const last = spans.at(-1);
     if (last && from <= last[1] + 1e-6) last[1] = to;
     else spans.push([from, to]);

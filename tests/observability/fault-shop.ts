@@ -1,5 +1,5 @@
 // A shop whose surroundings can be broken: two processes of it, on a PostgreSQL, a Redis, a mail server, a disk and a certificate that are the test's.
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, openDatabase } from "../../packages/database/database.ts";
@@ -19,8 +19,8 @@ const DAYS_GOOD = 90;
 
 export type FaultShop = Awaited<ReturnType<typeof startFaultShop>>;
 
-/** `scale` is how much faster than real time its orders live. */
-export async function startFaultShop(scale: number, redisUrl: string | undefined) {
+/** `scale` is how much faster than real time its orders live; `more` are variables of all its processes. */
+export async function startFaultShop(scale: number, redisUrl: string | undefined, more: Record<string, string> = {}) {
   const folder = mkdtempSync(join(tmpdir(), "bodega-faults-"));
   // Whoever stops this test leaves a server and a disk behind, of which nobody else knows.
   afterThisProcess('kill -QUIT "$(head -n 1 "$0/server/postgres/postmaster.pid")"; umount -l "$0/first"; rm -rf "$0"', [
@@ -64,12 +64,13 @@ export async function startFaultShop(scale: number, redisUrl: string | undefined
       ...(redisUrl && { REDIS_URL: redisUrl }),
       ...{ ADMIN_EMAIL, ADMIN_PASSWORD, RATE_LIMITS: "off", DEMO: "off", KITCHEN_STAFF: "off" },
       TIME_SCALE: String(scale),
+      ...more,
     };
     const disk = openDisk(join(folder, "first"));
     ends.push(disk.close);
-    const start = async (name: string, more: Record<string, string>): Promise<Copy> => {
+    const start = async (name: string, own: Record<string, string>): Promise<Copy> => {
       const copy = startCopy({
-        env: { ...env, DATA_DIR: join(folder, name), ...more },
+        env: { ...env, DATA_DIR: join(folder, name), ...own },
         logFile: join(folder, `${name}.log`),
         bunArgs: ["--preload", WRONG_CLOCK],
       });
@@ -79,8 +80,13 @@ export async function startFaultShop(scale: number, redisUrl: string | undefined
     };
     const first = await start("first", { ...own, CANARY_EVERY: "1s", CLOCK_FILE: clockFile });
     const anchor = join(folder, "first", "clock.json");
-    // Written by services/start.ts, in this shape.
-    const { real, business } = JSON.parse(readFileSync(anchor, "utf8")) as { real: number; business: number };
+    // Written by services/start.ts, in this shape, where its time is another than real time.
+    const { real, business } = (
+      existsSync(anchor) ? JSON.parse(readFileSync(anchor, "utf8")) : { real: 0, business: 0 }
+    ) as {
+      real: number;
+      business: number;
+    };
     const databases = new Map<string, Database>();
     ends.push(() => Promise.all([...databases.values()].map((database) => database.close())));
     return {
@@ -94,7 +100,7 @@ export async function startFaultShop(scale: number, redisUrl: string | undefined
       /** A second process of it, with a way of its own to the mail server. */
       async startOther() {
         mkdirSync(join(folder, "second"));
-        copyFileSync(anchor, join(folder, "second", "clock.json"));
+        if (existsSync(anchor)) copyFileSync(anchor, join(folder, "second", "clock.json"));
         const copy = await start("second", { ...others, SMTP_URL: `smtp://127.0.0.1:${own["SMTP_PORT"]}` });
         return { opsPort: others["OPS_PORT"] ?? "", end: copy.end };
       },

@@ -1,6 +1,6 @@
 // What people do in a shop that is being looked at.
 import { ConnectError, createClient } from "@connectrpc/connect";
-import { type Customer, makeCustomers, makeProducts, transport } from "../../bench/people.ts";
+import { type Customer, makeCustomers, makeProducts, renewToken, transport } from "../../bench/people.ts";
 import type { Stack } from "../../bench/stack.ts";
 import { AuthService } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { OrderService, OrderStatus, Reservation } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
@@ -34,32 +34,45 @@ export async function openShop(stack: Place, { customer, productId }: Goods) {
     email: stack.adminEmail,
     password: stack.adminPassword,
   });
-  const orders = createClient(OrderService, transport(stack, customer.token));
-  const payments = createClient(PaymentService, transport(stack, customer.token));
+  const asCustomer = transport(stack, () => customer.token);
+  const orders = createClient(OrderService, asCustomer);
+  const payments = createClient(PaymentService, asCustomer);
   const refunds = createClient(PaymentService, transport(stack, accessToken));
   const now = async (orderId: string) => (await orders.getOrder({ orderId })).order;
 
+  async function order(quantity: number, requestId: string = crypto.randomUUID()): Promise<string> {
+    const placed = await orders.placeOrder({ requestId, lines: [{ productId, quantity }] });
+    return placed.order?.orderId ?? "";
+  }
+  async function isReserved(orderId: string): Promise<string | undefined> {
+    const reservation = (await now(orderId))?.reservation;
+    return unless(reservation === Reservation.RESERVED, () => `its reservation is ${reservation}`);
+  }
   async function reserved(): Promise<string> {
-    const placed = await orders.placeOrder({ requestId: crypto.randomUUID(), lines: [{ productId, quantity: 1 }] });
-    const orderId = placed.order?.orderId ?? "";
-    await until("it is reserved", async () => {
-      const order = await now(orderId);
-      return unless(order?.reservation === Reservation.RESERVED, () => `its reservation is ${order?.reservation}`);
-    });
+    const orderId = await order(1);
+    await until("it is reserved", () => isReserved(orderId));
     return orderId;
   }
+  async function pay(orderId: string): Promise<void> {
+    const { payment } = await payments.startPayment({ orderId });
+    const form = new URLSearchParams({ outcome: "succeeded" });
+    const res = await fetch(payment?.checkoutUrl ?? "", { method: "POST", body: form });
+    if (!res.ok) throw new Error(`the pay page answered ${res.status}`);
+  }
   return {
+    order,
+    isReserved,
     reserved,
+    pay,
+    /** Tokens live for ten minutes. */
+    renewToken: () => renewToken(stack, customer),
     async is(orderId: string, status: OrderStatus) {
       const order = await now(orderId);
       return unless(order?.status === status, () => `its status is ${order?.status}`);
     },
     async paid(): Promise<string> {
       const orderId = await reserved();
-      const { payment } = await payments.startPayment({ orderId });
-      const form = new URLSearchParams({ outcome: "succeeded" });
-      const res = await fetch(payment?.checkoutUrl ?? "", { method: "POST", body: form });
-      if (!res.ok) throw new Error(`the pay page answered ${res.status}`);
+      await pay(orderId);
       await until("it is paid", async () => {
         const order = await now(orderId);
         return unless(order?.status !== OrderStatus.PENDING, () => "it is still pending");
@@ -77,8 +90,7 @@ export async function openShop(stack: Place, { customer, productId }: Goods) {
     },
     /** An order, whatever becomes of it. Refused, or not answered, is an answer too. */
     async place(): Promise<boolean> {
-      const asked = orders.placeOrder({ requestId: crypto.randomUUID(), lines: [{ productId, quantity: 1 }] });
-      return asked.then(
+      return order(1).then(
         () => true,
         (error: unknown) => !(error instanceof ConnectError) && Promise.reject(error),
       );
