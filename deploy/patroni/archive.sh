@@ -109,12 +109,12 @@ restore() {
   echo "local all all trust" >/tmp/hba.conf
   # Nobody is let in until all is as it was; the segment that was being written when the log ended is there in part.
   postgres -D "$DATA" -c listen_addresses= -c unix_socket_directories=/tmp -c hba_file=/tmp/hba.conf -c hot_standby=off \
-    -c log_min_messages=fatal -c archive_mode=off -c primary_conninfo= -c synchronous_standby_names= \
+    -c archive_mode=off -c primary_conninfo= -c synchronous_standby_names= \
     -c "restore_command=cp $WAL/%f %p 2>/dev/null || cp $WAL/%f.partial %p 2>/dev/null" \
-    -c recovery_target_timeline=latest -c recovery_target_action=promote -c "recovery_target_time=$target" &
+    -c recovery_target_timeline=latest -c recovery_target_action=promote -c "recovery_target_time=$target" >/tmp/postgres.log 2>&1 &
   postgres=$!
   until names=$(psql -h /tmp -U postgres -d postgres -XAtc "$DATABASES" 2>/dev/null); do
-    kill -0 "$postgres" 2>/dev/null || fail "the base copy of $base did not come to ${at:-the end of the log}: see above"
+    kill -0 "$postgres" 2>/dev/null || fail "$(cat /tmp/postgres.log)"$'\n'"the base copy of $base did not come to ${at:-the end of the log}: see above"
     sleep 0.2
   done
   while read -r database; do
