@@ -78,8 +78,10 @@ async function membersOf(stack: string, env: Environment, cluster: string): Prom
   if (!patroni) return [];
   const list = ["exec", patroni, "patronictl", "-c", "/etc/bodega/patroni.yml", "list", "-f", "json"];
   const { code, output } = await docker(list, env);
+  // Beside what it prints it may complain, such as of a member of etcd that is away.
+  const [json] = /^\[.*\]$/m.exec(output) ?? [];
   // What `patronictl list -f json` prints.
-  return code === 0 ? (JSON.parse(output) as Member[]) : [];
+  return code === 0 && json ? (JSON.parse(json) as Member[]) : [];
 }
 
 /** A running container of this node, of a member of that cluster. */
