@@ -218,13 +218,14 @@ async function askForParked({ check }: Checks, ask: Ask, orderId: string): Promi
     );
   }, ["collector", "tempo"]);
   await check("and Loki why", async () => {
-    const lines = await ask.lines(`{service_name="stock"} | order_id="${orderId}"`);
+    const [id] = await ask.search(`{ span.bodega.order.id = "${orderId}" && name = "process order.created" }`);
+    const lines = await ask.lines(`{service_namespace="bodega"} | trace_id="${id}"`);
     for (const { text } of lines) say(`       ${text.slice(0, 300)}`);
     return unless(
       lines.some(({ text }) => text.includes("message.parked")),
       () => `of ${lines.length} lines none says that it was parked`,
     );
-  }, ["collector", "loki"]);
+  }, ["collector", "tempo", "loki"]);
 }
 
 /** What fired from when to when. */
