@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { trace } from "@opentelemetry/api";
 import { SERVICE_NAMES } from "../../services/all.ts";
 import { addCustomer, addProduct, handOver, mailsAbout, pay, place } from "../kit/customers.ts";
+import { eventually } from "../kit/eventually.ts";
 import { bearer, type LiveEdge, startLiveEdge } from "../kit/live-edge.ts";
 import { orphans, pathTo, recordSpans, type Spans, serviceOf, traceOf } from "../kit/spans.ts";
 import { type System, startSystem, type User } from "../kit/system.ts";
@@ -97,6 +98,26 @@ test("a log line about an order says which, and in which span it was written", a
     expect(new Set(lines.map(({ event }) => event))).toEqual(new Set(["rpc.done", "fact.done"]));
     const ids = new Set(spans.about(orderId).map((span) => `${traceOf(span)} ${span.spanContext().spanId}`));
     for (const line of lines) expect(ids).toContain(`${line["trace_id"]} ${line["span_id"]}`);
+  });
+});
+
+test("what goes wrong with a message says which order it is about, each time it is tried", async () => {
+  await recorded(async (spans) => {
+    const { sql } = system.app("stock");
+    await sql.unsafe("alter table reservations add constraint broken check (false) not valid");
+    const orderId = await placeByRest();
+    const retried = () =>
+      spans
+        .all()
+        .filter(({ name, attributes }) => name === "retried order.created" && attributes["bodega.order.id"] === orderId);
+    await eventually(() => retried().length === 1);
+    system.clock.advance(10_000);
+    await eventually(() => retried().length >= 2);
+    await sql.unsafe("alter table reservations drop constraint broken");
+    await system.settle();
+    const lines = system.lines.filter((line) => line["order_id"] === orderId && /retrying$/.test(String(line["event"])));
+    expect(new Set(lines.map(({ event }) => event))).toEqual(new Set(["fact.retrying", "message.retrying"]));
+    expect(await mailsAbout(system, orderId)).toEqual(["order_received"]);
   });
 });
 

@@ -119,7 +119,7 @@ async function performOne(app: App, place: Place, work: DoesOutside, hold: HeldL
     // What cannot be decoded says nothing that could be noted.
     const noted = message;
     const context = taken?.context ?? contextOf(row);
-    await giveBack(app, place, row, verdict, error, {
+    await giveBack(app, place, { row, context, error }, verdict, {
       retrying: (tx, failing) => noted && work.retrying?.(app, within(tx, noted, context), failing),
       fail: (tx, text) => noted && work.fail?.(app, within(tx, noted, context), text),
     });

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type JobRow, type Retry, retryLater } from "../../database/jobs.ts";
 import { parkFollowers, parkJob } from "../../database/parked.ts";
-import { contextOf } from "../../telemetry/context.ts";
+import { type Context, contextOf } from "../../telemetry/context.ts";
 import { backoffMs } from "../../time/backoff.ts";
 import type { App, Tx } from "../app.ts";
 import { retryAfterMs } from "../errors.ts";
@@ -55,6 +55,13 @@ export function refuseEndless({ unanswered }: JobRow) {
     );
 }
 
+/** A job that failed, with what is known of what it is about. */
+export interface Failed {
+  row: JobRow;
+  context: Context;
+  error: unknown;
+}
+
 /** What a service notes about a job that failed, in the transaction that gives it back or up. */
 export interface Notes {
   retrying?(tx: Tx, failing: Failing): Promise<void> | void;
@@ -68,24 +75,23 @@ export interface Notes {
 export async function giveBack(
   app: App,
   place: Place,
-  row: JobRow,
+  { row, context, error }: Failed,
   verdict: Verdict,
-  error: unknown,
   notes: Notes = {},
 ) {
   const written = await tryGiveBack(app, place, row, verdict, notes).catch(async (reason: unknown) => {
     if (classifyError(reason) === "away") throw reason;
-    app.log.in(contextOf(row)).error("message.unnoted", reason, { type: row.type, key: row.key });
+    app.log.in(context).error("message.unnoted", reason, { type: row.type, key: row.key });
     return tryGiveBack(app, place, row, verdict, {});
   });
   if (!written) return tellStale(app, row);
   const { parked, attempts } = verdict;
   const trouble = parked ? undefined : verdict.trouble;
   app.log
-    .in(contextOf(row))
+    .in(context)
     .error(parked ? "message.parked" : "message.retrying", error, { type: row.type, key: row.key, attempts, trouble });
   const outcome = parked ? "parked" : "retried";
-  noteFailure(app.service, row, outcome, error);
+  noteFailure(app.service, row, { context, outcome, error });
   app.metrics.messages.inc({ service: app.service, type: row.type, outcome });
 }
 

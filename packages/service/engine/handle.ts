@@ -2,11 +2,11 @@ import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Envelope } from "../../api/envelope.ts";
 import type { JobRow, Kind } from "../../database/jobs.ts";
-import { type Context, withContext } from "../../telemetry/context.ts";
+import { type Context, contextOf, withContext } from "../../telemetry/context.ts";
 import type { App, Tx } from "../app.ts";
 import type { Policy } from "../retry-policies.ts";
 import type { Does, Hears, Message } from "../service.ts";
-import { type Handling, handling } from "./message-spans.ts";
+import { contextOfDecoded, type Handling, handling } from "./message-spans.ts";
 
 /** What handles messages of one type, or of every type. */
 export interface MessageHandler {
@@ -86,6 +86,15 @@ export async function handle(
 export function decodeMessage(schema: DescMessage | undefined, envelope: Envelope): Envelope<unknown> {
   const { id, type, source, key, time, traceparent, correlationId, body } = envelope;
   return { id, type, source, key, time, traceparent, correlationId, body: schema ? decodeBody(schema, body) : body };
+}
+
+/** Of a message that has failed, perhaps because it cannot be decoded. */
+export function contextOfFailed(schema: DescMessage | undefined, envelope: Envelope): Context {
+  try {
+    return contextOfDecoded(decodeMessage(schema, envelope));
+  } catch {
+    return contextOf(envelope); // Whatever order it is about, nobody can read.
+  }
 }
 
 function decodeBody(schema: DescMessage, body: Uint8Array): unknown {

@@ -15,7 +15,7 @@ export interface Handling {
 
 /** Opens the span of a message that `service` handles. */
 export function handling(service: string, message: Envelope<unknown>, asked: Envelope): Handling {
-  const told = withOrder(contextOf(message), orderOf(message.body));
+  const told = contextOfDecoded(message);
   const later = isLater(asked);
   const opened = openSpan(service, `process ${message.type}`, {
     kind: "consumer",
@@ -62,9 +62,13 @@ export async function sending<M extends Envelope>(
 }
 
 /** A message is given up, or tried again: a span that says so, for those who look for what went wrong. */
-export function noteFailure(service: string, message: Envelope, outcome: "parked" | "retried", error: unknown): void {
+export function noteFailure(
+  service: string,
+  message: Envelope,
+  { context, outcome, error }: { context: Context; outcome: "parked" | "retried"; error: unknown },
+): void {
   const opened = openSpan(service, `${outcome} ${message.type}`, {
-    parent: contextOf(message),
+    parent: context,
     attributes: () => ({ ...attributesOf(message), "bodega.outcome": outcome }),
   });
   opened?.end(error);
@@ -84,6 +88,8 @@ function isLater(asked: Envelope & Partial<Pick<JobRow, "due_at">>): boolean {
   return asked.due_at !== undefined && asked.due_at.getTime() - asked.time.getTime() > SAME_TRACE_MS;
 }
 
-function withOrder(context: Context, orderId: string | undefined): Context {
+/** Of a message whose body is decoded: it knows which order that is about. */
+export function contextOfDecoded(message: Envelope<unknown>): Context {
+  const [context, orderId] = [contextOf(message), orderOf(message.body)];
   return orderId ? { ...context, orderId } : context;
 }

@@ -3,12 +3,11 @@ import { isOutage } from "../../database/database.ts";
 import { remember, rememberFacts } from "../../database/inbox.ts";
 import { keep } from "../../database/jobs.ts";
 import { parkArrival } from "../../database/parked.ts";
-import { contextOf } from "../../telemetry/context.ts";
 import type { App } from "../app.ts";
 import { byPlace, type Place } from "../places.ts";
 import { STANDARD } from "../retry-policies.ts";
 import { judge } from "./failures.ts";
-import { handle, handlerFor, type MessageHandler, type MessageHandlers } from "./handle.ts";
+import { contextOfFailed, handle, handlerFor, type MessageHandler, type MessageHandlers } from "./handle.ts";
 import { noteFailure } from "./message-spans.ts";
 
 /**
@@ -75,7 +74,9 @@ export function createReceiver(
 
   /** Remembers a fact that failed and keeps it: to be tried again, or parked at once when trying again cannot help. */
   async function setAside(message: FactEnvelope, error: unknown) {
-    const verdict = judge(app, handlers("fact", message.type)?.retry ?? STANDARD, error, 1);
+    const { retry = STANDARD, schema } = handlers("fact", message.type) ?? {};
+    const context = contextOfFailed(schema, message);
+    const verdict = judge(app, retry, error, 1);
     await placeOf(message).transact(async (tx) => {
       const { fresh, parked } = await rememberFacts(tx.sql, [message], app.clock.now());
       if (fresh.size === 0) return;
@@ -84,13 +85,13 @@ export function createReceiver(
       else await keep(tx.sql, "fact", [message], verdict.due_at, verdict);
     });
     kept();
-    app.log.in(contextOf(message)).error(verdict.parked ? "fact.parked" : "fact.retrying", error, {
+    app.log.in(context).error(verdict.parked ? "fact.parked" : "fact.retrying", error, {
       type: message.type,
       key: message.key,
       message_id: message.id,
     });
     const outcome = verdict.parked ? "parked" : "retried";
-    noteFailure(app.service, message, outcome, error);
+    noteFailure(app.service, message, { context, outcome, error });
     app.metrics.messages.inc({ service: app.service, type: message.type, outcome });
   }
 

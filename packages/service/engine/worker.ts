@@ -19,7 +19,7 @@ import { STANDARD } from "../retry-policies.ts";
 import type { Does } from "../service.ts";
 import { createPerformer } from "./effects.ts";
 import { giveBack, judge, refuseEndless, tellStale } from "./failures.ts";
-import { handle, handlerFor, type MessageHandlers } from "./handle.ts";
+import { contextOfFailed, handle, handlerFor, type MessageHandlers } from "./handle.ts";
 import { loop } from "./loop.ts";
 import { createSender } from "./sender.ts";
 
@@ -204,8 +204,9 @@ async function doLeased(work: Work, row: JobRow): Promise<void> {
 
 /** By the handler's retry policy; a job that nobody handles fails by the standard one. */
 async function failed({ app, place, handlers }: Work, row: JobRow, error: unknown): Promise<void> {
-  const policy = handlers(row.kind, row.type)?.retry ?? STANDARD;
-  await giveBack(app, place, row, judge(app, policy, error, row.attempts + 1, row), error);
+  const { retry = STANDARD, schema } = handlers(row.kind, row.type) ?? {};
+  const context = contextOfFailed(schema, row);
+  await giveBack(app, place, { row, context, error }, judge(app, retry, error, row.attempts + 1, row));
 }
 
 async function handleSet({ app, handlers }: Work, tx: Tx, rows: JobRow[]) {
