@@ -5,11 +5,14 @@ import type { Stack } from "../../bench/stack.ts";
 import { AuthService } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { OrderService, OrderStatus, Reservation } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { PaymentService, PaymentStatus } from "../../packages/api/gen/bodega/payment/v1/payment_pb.ts";
+import { sleep } from "../../packages/time/wait.ts";
 import { unless, until } from "./check.ts";
 
 const PAUSE_MS = 500;
 const TRADERS = 4;
 const TRADER_PAUSE_MS = 1_000;
+/** Tokens live for ten minutes. */
+const RENEWED_EVERY_MS = 120_000;
 
 export type Shop = Awaited<ReturnType<typeof openShop>>;
 
@@ -64,7 +67,6 @@ export async function openShop(stack: Place, { customer, productId }: Goods) {
     isReserved,
     reserved,
     pay,
-    /** Tokens live for ten minutes. */
     renewToken: () => renewToken(stack, customer),
     async is(orderId: string, status: OrderStatus) {
       const order = await now(orderId);
@@ -118,16 +120,24 @@ export async function openShop(stack: Place, { customer, productId }: Goods) {
 }
 
 /** People who order all the time, while `look` looks. */
-export async function withTrade<T>(shop: Pick<Shop, "place">, look: () => Promise<T>): Promise<T> {
-  let open = true;
+export async function withTrade<T>(shop: Pick<Shop, "place" | "renewToken">, look: () => Promise<T>): Promise<T> {
+  const closed = new AbortController();
+  const { signal } = closed;
   async function trade() {
-    for (; open; await Bun.sleep(TRADER_PAUSE_MS)) await shop.place();
+    for (; !signal.aborted; await sleep(TRADER_PAUSE_MS, signal)) await shop.place();
   }
-  const trading = Promise.all(Array.from({ length: TRADERS }, trade));
+  async function stayIn() {
+    for (; !signal.aborted; await sleep(RENEWED_EVERY_MS, signal))
+      await shop.renewToken().catch((error: unknown) => {
+        // What is broken just now may keep them out: the token is good for some more rounds.
+        if (!(error instanceof ConnectError)) throw error;
+      });
+  }
+  const trading = Promise.all([stayIn(), ...Array.from({ length: TRADERS }, trade)]);
   try {
     return await look();
   } finally {
-    open = false;
+    closed.abort();
     await trading;
   }
 }

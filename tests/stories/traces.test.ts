@@ -109,13 +109,17 @@ test("what goes wrong with a message says which order it is about, each time it 
     const retried = () =>
       spans
         .all()
-        .filter(({ name, attributes }) => name === "retried order.created" && attributes["bodega.order.id"] === orderId);
+        .filter(
+          ({ name, attributes }) => name === "retried order.created" && attributes["bodega.order.id"] === orderId,
+        );
     await eventually(() => retried().length === 1);
     system.clock.advance(10_000);
     await eventually(() => retried().length >= 2);
     await sql.unsafe("alter table reservations drop constraint broken");
     await system.settle();
-    const lines = system.lines.filter((line) => line["order_id"] === orderId && /retrying$/.test(String(line["event"])));
+    const lines = system.lines.filter(
+      (line) => line["order_id"] === orderId && /retrying$/.test(String(line["event"])),
+    );
     expect(new Set(lines.map(({ event }) => event))).toEqual(new Set(["fact.retrying", "message.retrying"]));
     expect(await mailsAbout(system, orderId)).toEqual(["order_received"]);
   });
