@@ -33,6 +33,8 @@ test("a server is provisioned for all services, or for those that are named", as
     (await readSettings(["provision", ...names], { ...PROVISION, DATABASE_URL: APART.DATABASE_URL })).provisions;
   expect(await provisions()).toEqual([...SERVICE_NAMES, "broker"]);
   expect(await provisions("order", "auth", "order")).toEqual(["order", "auth"]);
+  const others = SERVICE_NAMES.filter((name) => !/^(order|auth)$/.test(name));
+  expect(await provisions("without", "order", "auth")).toEqual(others);
 });
 
 test.each<[string[], Record<string, string>, string]>([
@@ -47,6 +49,7 @@ test.each<[string[], Record<string, string>, string]>([
   [["gateway"], { GATEWAY_KEY: "" }, "services apart need GATEWAY_KEY"],
   [["provision"], {}, "services apart need CLUSTER_SECRET"],
   [["provision", "shop"], {}, "found shop"],
+  [["provision", "without"], {}, "found without"],
   [["secrets"], {}, "found secrets"],
   // As it was once: all that one service knew opened all others.
   [["order"], { CLUSTER_SECRET: KEY }, 'CLUSTER_SECRET is for "provision" alone'],

@@ -68,29 +68,32 @@ export interface Runs {
 function whatRuns(args: string[]): Runs {
   const names = args.length > 0 ? args : ["all"];
   if (names.length === 1 && names[0] === "all") return { kind: "all", services: SERVICE_NAMES };
-  if (names[0] === "all" && names[1] === "without" && names.length > 2) return allWithout(names.slice(2));
+  if (names[0] === "all" && names[1] === "without" && names.length > 2)
+    return { kind: "all", services: allWithout(names.slice(2)) };
   if (names.length === 1 && names[0] === "gateway") return { kind: "gateway", services: [] };
-  if (names[0] === "provision") return provisionOf(names.slice(1));
+  if (names[0] === "provision") return { kind: "provision", services: [], provisions: provisioned(names.slice(1)) };
   const [command, folder, ...more] = names;
   if (command === "secrets" && folder && more.length === 0) return { kind: "secrets", services: [], folder };
-  if (foreignIn(names).length > 0) throw notToRun(foreignIn(names));
-  return { kind: "services", services: [...new Set(names)] };
+  return { kind: "services", services: named(names) };
 }
 
-/** Of all; where services have servers of their own, each server's are named. */
-function provisionOf(names: string[]): Runs {
-  if (foreignIn(names).length > 0) throw notToRun(foreignIn(names));
-  const provisions = names.length > 0 ? [...new Set(names)] : [...SERVICE_NAMES, BROKER];
-  return { kind: "provision", services: [], provisions };
+/** Of all; where services have servers of their own, each server's are named, or what is not on it. */
+function provisioned(names: string[]): string[] {
+  if (names.length === 0) return [...SERVICE_NAMES, BROKER];
+  return names[0] === "without" && names.length > 1 ? allWithout(names.slice(1)) : named(names);
 }
 
 /** What is left out hears nothing meanwhile, and everything when it runs again; what the others ask of it is refused. */
-function allWithout(names: string[]): Runs {
-  if (foreignIn(names).length > 0) throw notToRun(foreignIn(names));
-  return { kind: "all", services: SERVICE_NAMES.filter((name) => !names.includes(name)) };
+function allWithout(names: string[]): string[] {
+  const left = named(names);
+  return SERVICE_NAMES.filter((name) => !left.includes(name));
 }
 
-const foreignIn = (names: string[]) => names.filter((name) => !SERVICE_NAMES.includes(name));
+function named(names: string[]): string[] {
+  const foreign = names.filter((name) => !SERVICE_NAMES.includes(name));
+  if (foreign.length > 0) throw notToRun(foreign);
+  return [...new Set(names)];
+}
 
 function notToRun(found: string[]): StartError {
   return new StartError(

@@ -9,6 +9,7 @@ import { momentOf } from "./backup.ts";
 import { rowsOf } from "./converge.ts";
 import { labels } from "./doctor.ts";
 import { linesIn, type Node, type Service, type Task } from "./engine.ts";
+import { stackEnvironment } from "./environment.ts";
 import { membersIn, migratingIn, othersIn } from "./members.ts";
 import { makeSecrets } from "./secrets.ts";
 import { filledIn, readStackFile } from "./stack-file.ts";
@@ -91,20 +92,25 @@ test("each slot is on one node, which may have several", () => {
   expect(labels([node("one", all, "drain")])).toHaveLength(3);
 });
 
-test("of services with clusters of their own each is provisioned once, on the server that it asks", () => {
+test("of services with clusters of their own each is provisioned once, on the server that it asks", async () => {
   const { services } = Bun.YAML.parse(readFileSync(join(ROOT, "stack.clusters.yml"), "utf8")) as {
     services: Record<string, { command?: string[]; environment?: Record<string, string> }>;
   };
-  const provisioned = migratingIn(Object.keys(services)).map((name) => services[name]?.command?.slice(1) ?? []);
+  const env = { CLUSTER_SECRET: "a secret that is long enough for it", DATABASE_URL: "postgres://pg/postgres" };
+  const provisioned: string[][] = [];
+  for (const name of migratingIn(Object.keys(services))) {
+    const { provisions = [] } = await readSettings(services[name]?.command ?? [], env);
+    provisioned.push(provisions);
+  }
   expect(provisioned.flat().toSorted()).toEqual(SERVICE_NAMES.toSorted());
   for (const [own] of provisioned.filter((names) => names.length === 1))
     expect(services[own ?? ""]?.environment?.["DATABASE_URL"]).toBe(`postgres://pg-${own}:5432/postgres`);
 });
 
-test("what sees the platform is told everything that is in observability/, and hears of every process", () => {
+test("what sees the platform is told everything that is in observability/, and hears of every process", async () => {
   const text = readFileSync(join(ROOT, "stack.observe.yml"), "utf8");
   const { services, configs } = Bun.YAML.parse(text) as {
-    services: Record<string, { environment?: Record<string, string>; configs?: { source: string }[] }>;
+    services: Record<string, { configs?: { source: string }[] }>;
     configs: Record<string, { file: string }>;
   };
   const made = new Bun.Glob("{alertmanager,collector,grafana,loki,prometheus,tempo}/**/*.{json,yml,yaml}");
@@ -112,8 +118,16 @@ test("what sees the platform is told everything that is in observability/, and h
   expect(Object.values(configs).map(({ file }) => file)).toEqual(expect.arrayContaining(files));
   const told = Object.values(services).flatMap((service) => service.configs ?? []);
   expect(told.map(({ source }) => source).toSorted()).toEqual(Object.keys(configs).toSorted());
-  for (const name of ["gateway", ...SERVICE_NAMES])
-    expect(services[name]?.environment?.["OTEL_EXPORTER_OTLP_ENDPOINT"]).toBe("http://collector:4318");
+  const folder = mkdtempSync(join(tmpdir(), "bodega-secrets-"));
+  try {
+    writeFileSync(join(folder, "alert_webhook_url"), "https://pager.example");
+    const file = readStackFile(["observe"]);
+    const env = await stackEnvironment(["observe"], [], { SECRETS: folder });
+    for (const name of ["gateway", ...SERVICE_NAMES])
+      expect(file.environment(name, env)["OTEL_EXPORTER_OTLP_ENDPOINT"]).toBe("http://collector:4318");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("a secret that is not there is named before anything is deployed", () => {
