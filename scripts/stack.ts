@@ -1,7 +1,7 @@
 // bun run stack: the platform on Docker Swarm, from images to a table of what is ready.
 import { parseArgs } from "node:util";
 import { must, run } from "./command.ts";
-import { momentOf, mustHaveSecrets, RESTORED, restoreVolume, takeBase } from "./stack/backup.ts";
+import { momentOf, mustHaveSecrets, RESTORED, restoreVolume, takeBase, volumesOf } from "./stack/backup.ts";
 import { converge, type Row, rowsOf } from "./stack/converge.ts";
 import { complaints } from "./stack/doctor.ts";
 import { type Engine, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
@@ -53,8 +53,7 @@ const COMMANDS: Record<string, (engine: Engine, words: string[], options: Option
         throw new Error(`${left.length} containers were still there after ${GONE_MS_MAX / 1_000} s`);
     }
     if (!volumes) return;
-    const kept = await must(["docker", "volume", "ls", "-q", "--filter", `label=com.docker.stack.namespace=${STACK}`]);
-    for (const volume of kept.split("\n").filter(Boolean)) await must(["docker", "volume", "rm", volume]);
+    for (const volume of await volumesOf(STACK, environment())) await must(["docker", "volume", "rm", volume]);
   },
   backup: async () => say(`base copy ${await takeBase(STACK, environment())}`),
   async restore(engine, overlays, { at }) {

@@ -13,6 +13,12 @@ import { chartOf, panelOf } from "./pictures.ts";
 const FOLDER = join(ROOT, "docs/pictures");
 const DOCUMENT = join(ROOT, "docs/observability.md");
 const BYTES_MAX = 60_000;
+const WAITING: Picture = {
+  file: "waiting",
+  scene: "nothing gets on",
+  board: "Messaging",
+  panel: "Age of the oldest that waits",
+};
 const OVER: Over = { start: 1_800_000_000, end: 1_800_000_600, step: 60 };
 
 const series = (metric: Record<string, string>, values: number[]): Series => ({
@@ -47,17 +53,11 @@ test("every picture lies in docs/pictures, small, and is shown; no other does", 
 });
 
 test("a chart has its panel's title, unit and legend, what its alert did, and where it comes from", async () => {
-  const picture: Picture = {
-    file: "waiting",
-    scene: "nothing gets on",
-    board: "Messaging",
-    panel: "Age of the oldest that waits",
-  };
   const ask = finding(
     series({ service: "mail", kind: "due" }, [0, 0, 0, 0]),
     series({ service: "order", kind: "outbox" }, [0, 60, 180, Number.NaN]),
   );
-  const chart = await chartOf(ask, picture, OVER);
+  const chart = await chartOf(ask, WAITING, OVER);
   expect(chart.title).toBe("Age of the oldest that waits");
   expect(chart.label).toBe(
     "drawn from Messaging / Age of the oldest that waits, 2027-01-15T08:00:00Z to 2027-01-15T08:10:00Z; not Grafana",
@@ -91,13 +91,7 @@ testUnless(CHROMIUM.found() ? undefined : "Chromium is not installed")(
   async () => {
     const file = join(tmpdir(), `bodega-chart-${crypto.randomUUID()}.png`);
     try {
-      const picture: Picture = {
-        file: "waiting",
-        scene: "nothing gets on",
-        board: "Messaging",
-        panel: "Age of the oldest that waits",
-      };
-      const chart = await chartOf(finding(series({ service: "order", kind: "outbox" }, [0, 60, 180])), picture, OVER);
+      const chart = await chartOf(finding(series({ service: "order", kind: "outbox" }, [0, 60, 180])), WAITING, OVER);
       await drawChart(chart, file);
       const png = readFileSync(file);
       expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([900, 300]);

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../command.ts";
 import { ROOT } from "../tree.ts";
+import { labelOf } from "./engine.ts";
 import { containerOf } from "./members.ts";
 import type { Environment } from "./stack-file.ts";
 
@@ -21,15 +22,13 @@ export async function takeBase(stack: string, env: Environment): Promise<string>
 
 /** Makes the first member's volume as the database was at `at`, or at the end of the log. Nothing of the stack may be there. */
 export async function restoreVolume(stack: string, env: Environment, at: string | undefined): Promise<string> {
-  const label = `com.docker.stack.namespace=${stack}`;
-  const kept = await must(["docker", "volume", "ls", "-q", "--filter", `label=${label}`], { env });
-  if (kept.trim() !== "")
+  if ((await volumesOf(stack, env)).length > 0)
     throw new Error(
       `${stack} has volumes: a restored database begins with brokers that know nothing (bun run stack down --volumes)`,
     );
   const volume = `${stack}_${RESTORED}`;
   const image = env["PATRONI_IMAGE"] || "bodega-patroni:17";
-  await must(["docker", "volume", "create", "--label", label, volume], { env });
+  await must(["docker", "volume", "create", "--label", labelOf(stack), volume], { env });
   try {
     return await must(
       [
@@ -44,6 +43,12 @@ export async function restoreVolume(stack: string, env: Environment, at: string 
     await must(["docker", "volume", "rm", volume], { env });
     throw error;
   }
+}
+
+/** What a stack keeps on this node, whether or not it runs. */
+export async function volumesOf(stack: string, env: Environment): Promise<string[]> {
+  const kept = await must(["docker", "volume", "ls", "-q", "--filter", `label=${labelOf(stack)}`], { env });
+  return kept.split("\n").filter(Boolean);
 }
 
 /** As PostgreSQL and the names of base copies have it. */

@@ -80,5 +80,10 @@ export function linesIn(log: Buffer): string[] {
 
 /** What belongs to a stack. */
 export function of(stack: string): Record<string, string> {
-  return { filters: JSON.stringify({ label: [`com.docker.stack.namespace=${stack}`] }) };
+  return { filters: JSON.stringify({ label: [labelOf(stack)] }) };
+}
+
+/** On everything that is a stack's. */
+export function labelOf(stack: string): string {
+  return `com.docker.stack.namespace=${stack}`;
 }

@@ -14,6 +14,16 @@ import { membersIn, migratingIn, othersIn } from "./members.ts";
 import { makeSecrets } from "./secrets.ts";
 import { filledIn, readStackFile } from "./stack-file.ts";
 
+/** For secrets, and gone afterwards. */
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "bodega-secrets-"));
+  try {
+    await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 const SINCE = "2026-01-05T08:00:00Z";
 const LATER = "2026-01-05T08:00:05Z";
 const EARLIER = "2026-01-05T07:00:00Z";
@@ -118,16 +128,13 @@ test("what sees the platform is told everything that is in observability/, and h
   expect(Object.values(configs).map(({ file }) => file)).toEqual(expect.arrayContaining(files));
   const told = Object.values(services).flatMap((service) => service.configs ?? []);
   expect(told.map(({ source }) => source).toSorted()).toEqual(Object.keys(configs).toSorted());
-  const folder = mkdtempSync(join(tmpdir(), "bodega-secrets-"));
-  try {
+  await inFolder(async (folder) => {
     writeFileSync(join(folder, "alert_webhook_url"), "https://pager.example");
     const file = readStackFile(["observe"]);
     const env = await stackEnvironment(["observe"], [], { SECRETS: folder });
     for (const name of ["gateway", ...SERVICE_NAMES])
       expect(file.environment(name, env)["OTEL_EXPORTER_OTLP_ENDPOINT"]).toBe("http://collector:4318");
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  });
 });
 
 test("a secret that is not there is named before anything is deployed", () => {
@@ -151,8 +158,7 @@ test("variables are filled in as Docker's client does it", () => {
 });
 
 test("secrets are made once, and with them everything that stack.yml gives to a service makes it start", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "bodega-secrets-"));
-  try {
+  await inFolder(async (folder) => {
     await makeSecrets(folder, "shop.example");
     const read = (name: string) => readFileSync(join(folder, name), "utf8");
     const before = read("pg_super") + read("tls_pem") + read("order_key");
@@ -171,9 +177,7 @@ test("secrets are made once, and with them everything that stack.yml gives to a 
         await readSettings([name.replace(/^provision-.*/, "provision")], given);
       }
     }
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  });
 });
 
 test("the small stack and Prometheus have every service", () => {
@@ -186,8 +190,7 @@ test("the small stack and Prometheus have every service", () => {
 });
 
 test("what is in a config or a secret is part of what a member is, and a mode is octal", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "bodega-secrets-"));
-  try {
+  await inFolder(async (folder) => {
     await makeSecrets(folder, "localhost");
     const file = readStackFile(["small"]);
     const env = { SECRETS: folder };
@@ -201,9 +204,7 @@ test("what is in a config or a secret is part of what a member is, and a mode is
     const { services } = JSON.parse(readFileSync(path, "utf8"));
     expect(Object.keys(services)).toEqual(["rabbitmq-1"]);
     expect(services["rabbitmq-1"].secrets.map(({ mode }: { mode: number }) => mode)).toEqual([0o400, 0o400]);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  });
 });
 
 test("a moment to go back to has a zone, and is told in one way", () => {

@@ -9,6 +9,7 @@ import type { Scene } from "../../observability/pictures.ts";
 import { AuthService } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { OpsService } from "../../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import { OrderStatus } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
+import { sleep } from "../../packages/time/wait.ts";
 import { freePorts } from "../../scripts/copy/ports.ts";
 import { type Ask, createAsk } from "../../scripts/observe/ask.ts";
 import { CHROMIUM } from "../../scripts/observe/chart.ts";
@@ -19,18 +20,17 @@ import { ROOT } from "../../scripts/tree.ts";
 import { type Checks, say, unless } from "./check.ts";
 import { type FaultShop, startFaultShop } from "./fault-shop.ts";
 import { openPager } from "./pages.ts";
-import { openShop, type Shop, stockUp } from "./shop.ts";
+import { openShop, type Shop, stayLoggedIn, stockUp } from "./shop.ts";
 
-const MINUTE_MS = 60_000;
 /** An order so often; each tenth is a large one. */
 const ORDER_EVERY_MS = 1_500;
 const LARGE_EVERY = 10;
 const [USUAL_QUANTITY, LARGE_QUANTITY, WRONG_LIMIT] = [1, 8, 5];
 /** A customer looks so often whether it can be paid. */
 const LOOK_MS = 3_000;
-const RENEW_MS = 4 * MINUTE_MS;
 const AWAY = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Unknown]);
 const PICTURES = join(ROOT, "docs/pictures");
+
 export async function playIncident(checks: Checks, scenes = SCENES): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "bodega-incident-"));
   const ports = { ...USUAL, ...(await freePorts(Object.keys(USUAL))) };
@@ -124,7 +124,8 @@ type Trade = ReturnType<typeof openTrade>;
 
 /** Customers who come whatever happens, and pay as soon as they can. */
 function openTrade(shop: Shop) {
-  let open = true;
+  const closed = new AbortController();
+  const { signal } = closed;
   let next = Promise.withResolvers<string>();
   async function customer(number: number): Promise<string> {
     const isLarge = number % LARGE_EVERY === 0;
@@ -137,12 +138,7 @@ function openTrade(shop: Shop) {
   }
   async function come() {
     const customers: Promise<string>[] = [];
-    let renewed = Date.now();
-    for (; open; await Bun.sleep(ORDER_EVERY_MS)) {
-      if (Date.now() - renewed > RENEW_MS) {
-        await insisting(shop.renewToken);
-        renewed = Date.now();
-      }
+    for (; !signal.aborted; await sleep(ORDER_EVERY_MS, signal)) {
       const one = customer(customers.length + 1);
       one.catch(() => "told to whoever awaits close()");
       customers.push(one);
@@ -150,7 +146,8 @@ function openTrade(shop: Shop) {
     return Promise.all(customers);
   }
   const coming = come();
-  coming.catch(() => "told to whoever awaits close()");
+  const staying = stayLoggedIn(shop, signal);
+  for (const each of [coming, staying]) each.catch(() => "told to whoever awaits close()");
   return {
     /** The id of the next order that is large. */
     nextLarge() {
@@ -158,9 +155,10 @@ function openTrade(shop: Shop) {
       return next.promise;
     },
     /** The orders of all of them, when the last has paid. */
-    close() {
-      open = false;
-      return coming;
+    async close() {
+      closed.abort();
+      const [orders] = await Promise.all([coming, staying]);
+      return orders;
     },
   };
 }
@@ -205,10 +203,9 @@ async function replay(place: FaultShop): Promise<number> {
 }
 
 async function askForParked({ check }: Checks, ask: Ask, orderId: string): Promise<void> {
+  const parked = `{ span.bodega.order.id = "${orderId}" && span.bodega.outcome = "parked" }`;
   await check(`Tempo says of order ${orderId} what was parked`, async () => {
-    const heard = await ask.search(`{ span.bodega.order.id = "${orderId}" && name = "process order.created" }`);
-    const parked = new Set(await ask.search('{ span.bodega.outcome = "parked" }'));
-    const [id] = heard.filter((each) => parked.has(each));
+    const [id] = await ask.search(parked);
     if (!id) return "there is no such trace";
     const trace = await ask.trace(id);
     for (const { name } of trace.spans) say(`       ${name}`);
@@ -218,7 +215,7 @@ async function askForParked({ check }: Checks, ask: Ask, orderId: string): Promi
     );
   }, ["collector", "tempo"]);
   await check("and Loki why", async () => {
-    const [id] = await ask.search(`{ span.bodega.order.id = "${orderId}" && name = "process order.created" }`);
+    const [id] = await ask.search(parked);
     const lines = await ask.lines(`{service_namespace="bodega"} | trace_id="${id}"`);
     for (const { text } of lines) say(`       ${text.slice(0, 300)}`);
     return unless(

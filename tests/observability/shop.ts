@@ -119,6 +119,15 @@ export async function openShop(stack: Place, { customer, productId }: Goods) {
   };
 }
 
+/** Until the signal aborts. */
+export async function stayLoggedIn(shop: Pick<Shop, "renewToken">, signal: AbortSignal): Promise<void> {
+  for (; !signal.aborted; await sleep(RENEWED_EVERY_MS, signal))
+    await shop.renewToken().catch((error: unknown) => {
+      // What is broken just now may keep them out: the token is good for some more rounds.
+      if (!(error instanceof ConnectError)) throw error;
+    });
+}
+
 /** People who order all the time, while `look` looks. */
 export async function withTrade<T>(shop: Pick<Shop, "place" | "renewToken">, look: () => Promise<T>): Promise<T> {
   const closed = new AbortController();
@@ -126,14 +135,7 @@ export async function withTrade<T>(shop: Pick<Shop, "place" | "renewToken">, loo
   async function trade() {
     for (; !signal.aborted; await sleep(TRADER_PAUSE_MS, signal)) await shop.place();
   }
-  async function stayIn() {
-    for (; !signal.aborted; await sleep(RENEWED_EVERY_MS, signal))
-      await shop.renewToken().catch((error: unknown) => {
-        // What is broken just now may keep them out: the token is good for some more rounds.
-        if (!(error instanceof ConnectError)) throw error;
-      });
-  }
-  const trading = Promise.all([stayIn(), ...Array.from({ length: TRADERS }, trade)]);
+  const trading = Promise.all([stayLoggedIn(shop, signal), ...Array.from({ length: TRADERS }, trade)]);
   try {
     return await look();
   } finally {
