@@ -60,6 +60,16 @@ export function medianRun(runs: Run[]): Run {
   };
 }
 
+/** The median of each round's own ratio: what slows a whole round down says nothing. */
+export function ratioOf(runs: Run[], others: Run[], figure: (run: Run) => number): number {
+  return median(
+    runs.map((run, round) => {
+      const other = others[round];
+      return other ? figure(run) / figure(other) : Number.NaN;
+    }),
+  );
+}
+
 export function verdictOf(rate: number, floor: number, gate: number): Verdict {
   const ratio = rate / floor;
   return { ratio, gate, met: ratio >= gate };

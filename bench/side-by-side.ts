@@ -6,7 +6,8 @@ import { type Bench, oneRun, SERVICES } from "./run.ts";
 import { type Stack, settled } from "./stack.ts";
 
 const CLIENTS = 64;
-const ROUNDS = 3;
+/** Each of two or of three platforms is first, and last, as often as any other. */
+const ROUNDS = 6;
 const ROUND_MS = { quick: 2_000, full: 5_000 };
 const WARM_UP_MS = 2_000;
 const CUSTOMERS = 16;
@@ -38,9 +39,12 @@ export async function sideBySide<T>(
       sides.set(name, await makeSide(load, stack));
     }
     for (const { bench, plan } of sides.values()) await oneRun(bench, plan, CLIENTS, WARM_UP_MS);
-    for (let round = 0; round < ROUNDS; round++)
-      for (const { bench, plan, runs } of sides.values())
+    const turns = [...sides.values()];
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const { bench, plan, runs } of turns)
         runs.push(await oneRun(bench, plan, CLIENTS, quick ? ROUND_MS.quick : ROUND_MS.full));
+      turns.push(...turns.splice(0, 1));
+    }
     return await tell(sides);
   } finally {
     load.close();

@@ -15,6 +15,7 @@ export interface Stack {
   adminEmail: string;
   adminPassword: string;
   folder: string;
+  logFile: string;
   /** Facts are carried by real brokers, which do not tell what they still hold. */
   brokers: boolean;
   serverPid: number;
@@ -41,9 +42,10 @@ export async function startStack(
   const folder = mkdtempSync(join(tmpdir(), "bodega-bench-"));
   const ports = Object.fromEntries(Object.keys(PORTS).map((name) => [name, "0"]));
   const quiet = { RATE_LIMITS: "off", DEMO: "off", KITCHEN_STAFF: "off", ADMIN_EMAIL, ADMIN_PASSWORD };
+  const logFile = join(folder, "server.log");
   const copy = startCopy({
     env: { DATA_DIR: folder, ...ports, ...quiet, ...env },
-    logFile: join(folder, "server.log"),
+    logFile,
     bunArgs,
     ...(without.length > 0 && { runs: ["all", "without", ...without] }),
   });
@@ -64,6 +66,7 @@ export async function startStack(
       adminEmail: ADMIN_EMAIL,
       adminPassword: ADMIN_PASSWORD,
       folder,
+      logFile,
       brokers: env["KAFKA_BROKERS"] !== undefined,
       serverPid: copy.pid,
       postgresPid: postgres.pid,

@@ -1,4 +1,5 @@
-import { medianRun, rateOf, table, verdictOf } from "./figures.ts";
+import { readFileSync } from "node:fs";
+import { medianRun, type Run, rateOf, ratioOf, table, verdictOf } from "./figures.ts";
 import type { Report } from "./run.ts";
 import { type Side, sideBySide } from "./side-by-side.ts";
 import { startStack } from "./stack.ts";
@@ -45,23 +46,23 @@ function startCollector(share: string | undefined): Collector {
 }
 
 function report(modes: Map<string, Side>, collectors: ({ mode: string } & Collector)[]): Report {
-  const rateAt = (mode: string) => rateOf(medianRun(modes.get(mode)?.runs ?? []));
-  const verdicts = Object.entries(GATES).map(([mode, gate]) => ({
-    mode,
-    ...verdictOf(rateAt(mode), rateAt("off"), gate),
-  }));
+  const runsAt = (mode: string) => modes.get(mode)?.runs ?? [];
+  const ofOff = (mode: string, figure: (run: Run) => number) => ratioOf(runsAt(mode), runsAt("off"), figure);
+  const verdicts = Object.entries(GATES).map(([mode, gate]) => ({ mode, ...verdictOf(ofOff(mode, rateOf), 1, gate) }));
   const void_ = wrong(modes, collectors);
   const rows = Array.from(modes, ([mode, { runs }]) => {
-    const run = medianRun(runs);
-    const figures = [rateOf(run), rateOf(run) / rateAt("off"), run.p50Ms, run.p99Ms, run.cpuMicros.server];
+    const { p50Ms, p99Ms, cpuMicros, ...run } = medianRun(runs);
+    const cpu = ofOff(mode, (each) => each.cpuMicros.server);
+    const figures = [rateOf(run), ofOff(mode, rateOf), p50Ms, p99Ms, cpuMicros.server, cpu];
     return [mode, ...figures.map((figure) => figure.toFixed(2))];
   });
+  const head = ["traced", "orders/s", "of off", "p50 ms", "p99 ms", "CPU us: server", "of off"];
   const said = verdicts.map(
     ({ mode, ratio, gate, met }) =>
       `${met ? "met" : "MISSED"}: ${ratio.toFixed(2)} of the rate without tracing at ${mode}, the gate is ${gate}`,
   );
   return {
-    text: `${table(["traced", "orders/s", "of off", "p50 ms", "p99 ms", "CPU us: server"], rows)}\n\n${void_ ? `VOID: ${void_}` : said.join("\n")}`,
+    text: `${table(head, rows)}\n\n${void_ ? `VOID: ${void_}` : said.join("\n")}`,
     figures: {
       runs: Object.fromEntries(Array.from(modes, ([mode, { runs }]) => [mode, runs])),
       verdicts,
@@ -74,9 +75,10 @@ function report(modes: Map<string, Side>, collectors: ({ mode: string } & Collec
 /** Figures of what did not happen are worth nothing. */
 function wrong(modes: Map<string, Side>, collectors: ({ mode: string } & Collector)[]): string | undefined {
   for (const { mode, sent } of collectors) {
-    const { failed = 0, failure } = modes.get(mode)?.bench ?? {};
+    const { failed = 0, failure, stack } = modes.get(mode)?.bench ?? {};
     if (failed > 0) return `${mode}: ${failed} requests failed: ${failure}`;
     if ((mode === "off") !== (sent() === 0)) return `${mode}: ${sent()} batches of spans came to the collector`;
+    if (stack && readFileSync(stack.logFile, "utf8").includes("telemetry.lost")) return `${mode}: spans were lost`;
   }
   return undefined;
 }
