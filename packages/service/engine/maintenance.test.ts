@@ -75,3 +75,12 @@ test("days are of real time: where business time runs sixty times as fast, nothi
   expect(await count("inbox")).toBe(1);
   await database.close();
 });
+
+test("where that is before the year one, nothing is old enough, and nothing fails", async () => {
+  const { database, app, lines, at, count } = await open(24_000);
+  await database.sql`insert into inbox (bucket, message_id, seen_at) values (0, gen_random_uuid(), ${at(60)})`;
+  await forgetOld(app, ENGINE_KEEPS);
+  expect(await count("inbox")).toBe(1);
+  expect(lines).toEqual([]);
+  await database.close();
+});

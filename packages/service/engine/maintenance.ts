@@ -42,7 +42,9 @@ export async function forgetOld({ sql, clock, log }: Pick<App, "sql" | "clock" |
     if (!how) continue;
     try {
       // Days of real time, so that business time that runs faster forgets no sooner: brokers, providers and people do not run faster.
-      const removed = await prune(sql, table, how, new Date(2 * now - clock.soon(how.days * DAY_MS).getTime()));
+      // Where it runs fast enough, that is before any time that the database or an id can tell.
+      const before = new Date(Math.max(0, 2 * now - clock.soon(how.days * DAY_MS).getTime()));
+      const removed = await prune(sql, table, how, before);
       if (removed > 0) log.info("maintenance.removed", { table, rows: removed });
     } catch (error) {
       log.error("maintenance.failed", error, { table });
