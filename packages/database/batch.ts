@@ -1,6 +1,6 @@
 import { COMMIT_CONNECTIONS, type Database, isOutage, type Sql, unlessDeadlocked } from "./database.ts";
 import { gather } from "./gather.ts";
-import { json, jsonRow, type Recorded, type Row, write } from "./story.ts";
+import { json, type Recorded, type Row, write } from "./story.ts";
 
 /** The key that makes a recording happen once, and the answer it leaves. */
 export interface OnceKey {
@@ -43,7 +43,7 @@ export function createBatcher({ commits, unlessSilent }: Pick<Database, "commits
 
 /** Writes the stories in one statement and says of each whether it was written. */
 async function writeStories(sql: Sql, stories: Story[]): Promise<boolean[]> {
-  const keys = stories.flatMap(({ key }, story) => (key ? [{ story, ...jsonRow({ ...key }) }] : []));
+  const keys = stories.flatMap(({ key }, story) => (key ? [{ story, ...key }] : []));
   const tables = new Map<string, { table: string; columns: string[]; rows: Row[]; stories: number[] }>();
   stories.forEach(({ recorded }, story) => {
     for (const [statement, { table, columns, rows }] of recorded) {
@@ -78,7 +78,7 @@ async function writeStories(sql: Sql, stories: Story[]): Promise<boolean[]> {
        union all select unnest($2::int[])
      ) ${inserts.join("")}
      select story from fresh`,
-    [JSON.stringify(keys), keyless, ...parts.flatMap(({ rows, stories }) => [json(rows), stories])],
+    [json(keys), keyless, ...parts.flatMap(({ rows, stories }) => [json(rows), stories])],
     { prepare: true },
   );
   const fresh = new Set(rows.map(({ story }) => story));

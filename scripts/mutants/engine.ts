@@ -137,15 +137,15 @@ export const ENGINE: Mutant[] = [
   {
     name: "effects: who lost its lease goes on",
     file: "packages/service/engine/lease.ts",
-    find: "lost.abort(new ConnectError(",
+    find: "lost(new ConnectError(",
     replace: "String(new ConnectError(",
     tests: [LEASE],
   },
   {
     name: "effects: no end is asked for",
     file: "packages/service/engine/effects.ts",
-    find: "const done = deadlines.begin((ms) => limit.abort(",
-    replace: "const done = deadlines.begin((ms) => String(",
+    find: "deadlines.begin((ms) => ending.end(",
+    replace: "deadlines.begin((ms) => String(",
     tests: [LEASE],
   },
   {

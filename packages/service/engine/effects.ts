@@ -3,7 +3,7 @@ import { gather } from "../../database/gather.ts";
 import { finish, type JobRow, leaseEffects } from "../../database/jobs.ts";
 import { type Context, contextOf, withContext } from "../../telemetry/context.ts";
 import { span } from "../../telemetry/trace.ts";
-import { createDeadlines, type Deadlines } from "../../time/deadlines.ts";
+import { createDeadlines } from "../../time/deadlines.ts";
 import { sleep } from "../../time/wait.ts";
 import type { App } from "../app.ts";
 import { outcomeUnknown } from "../errors.ts";
@@ -11,7 +11,7 @@ import type { Place } from "../places.ts";
 import type { DoesOutside } from "../service.ts";
 import { giveBack, judge, refuseEndless, tellStale } from "./failures.ts";
 import { decodeMessage, measureDelay, within } from "./handle.ts";
-import { createLeases, type HeldLease, LEASE_MS } from "./lease.ts";
+import { createLeases, LEASE_MS } from "./lease.ts";
 import { type Handling, handling } from "./message-spans.ts";
 
 const SETTLED_AT_ONCE_MAX = 64;
@@ -30,8 +30,8 @@ export interface Performer {
 }
 
 export function createPerformer(app: App, place: Place, work: DoesOutside): Performer {
-  const underWay = new Map<string, Promise<void>>();
-  const closing = new AbortController();
+  const underWay = new Map<string, { running: Promise<void>; ending: Ending }>();
+  let closing = false;
   const leases = createLeases(app, place);
   const deadlines = createDeadlines(work.limitMs);
   const settle = gather<Effected, boolean>((effected) => settleAll(app, place, work, effected), {
@@ -40,21 +40,28 @@ export function createPerformer(app: App, place: Place, work: DoesOutside): Perf
   });
 
   function begin(row: JobRow) {
-    const hold = leases.hold(row);
-    const running = performOne(app, place, work, hold, { deadlines, closing: closing.signal, settle })
+    const ending = createEnding();
+    const limited = deadlines.begin((ms) => ending.end(outcomeUnknown(`no answer within ${ms} ms`)));
+    const kept = leases.hold(row, ending.end);
+    if (closing) ending.end();
+    const running = performOne(app, place, work, row, { ending, settle })
       // The database is away: the lease runs out, and the job is there when it is back.
       .catch((error: unknown) => app.log.in(contextOf(row)).error("effect.unrecorded", error, { type: row.type }))
       .finally(() => {
-        hold.end();
+        kept();
+        limited();
+        ending.over();
         underWay.delete(row.id);
       });
-    underWay.set(row.id, running);
+    underWay.set(row.id, { running, ending });
   }
+
+  const ends = () => Array.from(underWay.values(), ({ running }) => running);
 
   return {
     async turn() {
       // In halves, so that those that end one by one are not followed one by one.
-      while (underWay.size > work.atOnce / 2) await Promise.race(underWay.values());
+      while (underWay.size > work.atOnce / 2) await Promise.race(ends());
       const lease = { now: app.clock.now(), until: app.clock.soon(LEASE_MS) };
       // Whatever became of its lease, a job is not begun here while it is under way here.
       const rows = await leaseEffects(place.sql, work.job.type, lease, work.atOnce - underWay.size, [
@@ -66,8 +73,11 @@ export function createPerformer(app: App, place: Place, work: DoesOutside): Perf
     underWay: () => underWay.size,
     async close() {
       const ended = new AbortController();
-      void sleep(CLOSES_MS, ended.signal).then(() => closing.abort());
-      await Promise.all(underWay.values());
+      void sleep(CLOSES_MS, ended.signal).then(() => {
+        closing = true;
+        for (const { ending } of underWay.values()) ending.end();
+      });
+      await Promise.all(ends());
       ended.abort();
     },
   };
@@ -81,16 +91,12 @@ interface Effected {
   context: Context;
 }
 
-/** What the effects of one performer share. */
-interface Shared {
-  deadlines: Deadlines;
-  closing: AbortSignal;
+interface Performing {
+  ending: Ending;
   settle: (effected: Effected) => Promise<boolean>;
 }
 
-async function performOne(app: App, place: Place, work: DoesOutside, hold: HeldLease, shared: Shared) {
-  const { deadlines, closing, settle } = shared;
-  const { row } = hold;
+async function performOne(app: App, place: Place, work: DoesOutside, row: JobRow, { ending, settle }: Performing) {
   let message: Envelope<unknown> | undefined;
   let taken: Handling | undefined;
   try {
@@ -102,9 +108,7 @@ async function performOne(app: App, place: Place, work: DoesOutside, hold: HeldL
     taken = handled;
     await withContext(context, async () => {
       const result = await span(app.service, `effect ${row.type}`, { kind: "client" }, () =>
-        inTime(deadlines, [hold.lost, closing], (signal) =>
-          work.perform(app, decoded, { number: row.attempts, signal }),
-        ),
+        Promise.race([work.perform(app, decoded, { number: row.attempts, signal: ending.signal }), ending.unheeded]),
       );
       if (!(await settle({ row, message: decoded, result, context }))) return tellStale(app, row);
       app.log.info("effect.done", { type: row.type, key: row.key, attempts: row.attempts });
@@ -126,26 +130,33 @@ async function performOne(app: App, place: Place, work: DoesOutside, hold: HeldL
   }
 }
 
-/** Runs `work` with a signal that aborts when its time is over or with one of `others`; and gives up waiting when it does not heed that. */
-async function inTime<T>(
-  deadlines: Deadlines,
-  others: AbortSignal[],
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const ended = new AbortController();
-  const limit = new AbortController();
-  const done = deadlines.begin((ms) => limit.abort(outcomeUnknown(`no answer within ${ms} ms`)));
-  const signal = AbortSignal.any([limit.signal, ...others]);
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const onAbort = () =>
-    void sleep(ENDS_MS, ended.signal).then(() => reject(outcomeUnknown("it did not end when it was asked to")));
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work(signal), late]);
-  } finally {
-    done();
-    ended.abort();
-  }
+/** How an effect is ended before it ends by itself: by its limit, with its lease, with the process. */
+interface Ending {
+  signal: AbortSignal;
+  /** Rejects when it was asked to end and does not. */
+  unheeded: Promise<never>;
+  end(why?: unknown): void;
+  /** It has ended. */
+  over(): void;
+}
+
+/** One signal, told by whoever has a reason: putting one together from several costs more than all else that is done for an effect. */
+function createEnding(): Ending {
+  const controller = new AbortController();
+  const { promise: unheeded, reject } = Promise.withResolvers<never>();
+  let asked: AbortController | undefined;
+  return {
+    signal: controller.signal,
+    unheeded,
+    end(why) {
+      controller.abort(why);
+      if (asked) return;
+      asked = new AbortController();
+      const unheard = () => reject(outcomeUnknown("it did not end when it was asked to"));
+      void sleep(ENDS_MS, asked.signal).then(unheard);
+    },
+    over: () => asked?.abort(),
+  };
 }
 
 /** Forgets effects and records their results in one transaction. Says of each whether it was still ours. */

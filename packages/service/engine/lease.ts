@@ -9,38 +9,32 @@ export const LEASE_MS = 15_000;
 /** So often in its length a lease is renewed: one renewal may fail. */
 const RENEWALS = 3;
 
-/** A leased job that is being kept. */
-export interface HeldLease {
-  row: JobRow;
-  /** Aborts when the job is not ours any more, or may be another's before we know. */
-  lost: AbortSignal;
-  /** It was settled or given back. */
-  end(): void;
-}
-
 interface Held {
   row: JobRow;
   /** By a clock that goes on while the process is stopped. */
   goodUntil: number;
-  lost: AbortController;
+  lost: (why: ConnectError) => void;
 }
 
-/** Keeps leased jobs for as long as somebody works on them: all that are held are renewed in one statement. */
+/**
+ * Keeps leased jobs for as long as somebody works on them: all that are held are renewed in one statement. `lost` is called when a job is not ours any more,
+ * or may be another's before we know. The function that `hold` returns says that it was settled or given back.
+ */
 export function createLeases(
   app: Pick<App, "clock" | "log">,
   place: Pick<Place, "sql">,
   leaseMs = LEASE_MS,
-): { hold(row: JobRow): HeldLease } {
+): { hold(row: JobRow, lost: (why: ConnectError) => void): () => void } {
   const renewedMs = leaseMs / RENEWALS;
   const held = new Set<Held>();
-  let idle = new AbortController();
+  let keeping = false;
 
-  async function keep(none: AbortSignal) {
-    for (;;) {
-      await sleep(renewedMs, none);
-      if (none.aborted) return;
-      await renew([...held]);
+  async function keep() {
+    for (keeping = true; held.size > 0; ) {
+      await sleep(renewedMs);
+      if (held.size > 0) await renew([...held]);
     }
+    keeping = false;
   }
 
   async function renew(all: Held[]) {
@@ -58,25 +52,15 @@ export function createLeases(
   }
 
   function lose({ lost }: Held, why: string) {
-    lost.abort(new ConnectError(`the job was lost: ${why}`, Code.Aborted));
+    lost(new ConnectError(`the job was lost: ${why}`, Code.Aborted));
   }
 
   return {
-    hold(row) {
-      const own = { row, goodUntil: performance.now() + leaseMs, lost: new AbortController() };
+    hold(row, lost) {
+      const own = { row, goodUntil: performance.now() + leaseMs, lost };
       held.add(own);
-      if (held.size === 1) {
-        idle = new AbortController();
-        void keep(idle.signal);
-      }
-      return {
-        row,
-        lost: own.lost.signal,
-        end() {
-          held.delete(own);
-          if (held.size === 0) idle.abort();
-        },
-      };
+      if (!keeping) void keep();
+      return () => held.delete(own);
     },
   };
 }
