@@ -37,7 +37,7 @@ export function withContext<T>(context: Context, work: () => T): T {
 /** The context a message or a request carries; what is missing or malformed is made anew. */
 export function contextFrom(correlationId: string | null | undefined, traceparent: string | null | undefined): Context {
   const parent = traceparent ? TRACEPARENT.exec(traceparent) : null;
-  const [, traceId = newTraceId(), spanId = newSpanId(), flags] = parent ?? [];
+  const [, traceId = hex(16), spanId = hex(8), flags] = parent ?? [];
   return {
     correlationId: correlationId && CORRELATION_ID.test(correlationId) ? correlationId : traceId,
     traceId,
@@ -70,23 +70,6 @@ export function contextHeaders(context: Context | undefined): Record<string, str
   return context ? { "x-request-id": context.correlationId, traceparent: traceparent(context) } : {};
 }
 
-export function newTraceId(): string {
-  return hex(16);
-}
-
-export function newSpanId(): string {
-  return hex(8);
-}
-
-/** Bytes that nobody has taken yet: to be given many at once costs as much as to be given a few. */
-const chance = Buffer.alloc(4_096);
-let taken = chance.length;
-
 function hex(bytes: number): string {
-  if (taken + bytes > chance.length) {
-    crypto.getRandomValues(chance);
-    taken = 0;
-  }
-  taken += bytes;
-  return chance.toString("hex", taken - bytes, taken);
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("hex");
 }

@@ -1,8 +1,23 @@
-// Traces and log lines by OTLP; without an endpoint it is not even loaded.
+// Traces and log lines by OTLP. The only file that knows OpenTelemetry's SDK; without an endpoint it is not even loaded.
+import { type Logger, ROOT_CONTEXT, SeverityNumber, TraceFlags, type Tracer, trace } from "@opentelemetry/api";
+import { type ExportResult, ExportResultCode } from "@opentelemetry/core";
+import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-proto";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  RandomIdGenerator,
+  type SpanProcessor,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
 import type { Line } from "./log.ts";
-import type { Batch, Destination, Exporting } from "./otel-config.ts";
-import { linesRequest, spansRequest } from "./otlp.ts";
-import { type Span, setTracing } from "./trace.ts";
+import type { Destination, Exporting, Sampling } from "./otel-config.ts";
+import { setTracing } from "./trace.ts";
 
 export interface Export {
   /** Sends a log line too; does nothing where lines stay here. */
@@ -17,132 +32,159 @@ export interface ExportOptions extends Exporting {
   /** Of this process. */
   instance: string;
   version: string;
+  /** In place of OTLP, for tests. */
+  spans?: SpanProcessor;
 }
 
 /** At the end of the process nobody waits longer for a collector. */
 const CLOSE_MS = 2_000;
+const SEVERITY = { info: SeverityNumber.INFO, warn: SeverityNumber.WARN, error: SeverityNumber.ERROR };
 
 export function startExport(options: ExportOptions): Export {
-  const { traces, logs, batch, say, sampler } = options;
-  const resourceOf = (service: string) => ({
-    "service.namespace": "bodega",
-    "service.version": options.version,
-    "service.instance.id": options.instance,
-    ...options.resource,
-    "service.name": options.serviceName ?? options.resource["service.name"] ?? service,
-  });
-  const spans = traces && createOutlet<Span>("traces", traces, batch, (each) => spansRequest(each, resourceOf), say);
-  const lines = logs && createOutlet<Line>("logs", logs, batch, (each) => linesRequest(each, resourceOf), say);
-  if (spans) setTracing({ sampling: sampler, ended: spans.put });
+  const { traces, logs, batch, say } = options;
+  const closers: (() => Promise<void>)[] = [];
+  const resourceOf = (service: string) =>
+    resourceFromAttributes({
+      "service.namespace": "bodega",
+      "service.version": options.version,
+      "service.instance.id": options.instance,
+      ...options.resource,
+      "service.name": options.serviceName ?? options.resource["service.name"] ?? service,
+    });
+  const waits = {
+    scheduledDelayMillis: batch.delayMs,
+    maxQueueSize: batch.queueMax,
+    maxExportBatchSize: batch.batchMax,
+  };
+
+  const spans =
+    options.spans ??
+    (traces &&
+      new BatchSpanProcessor({
+        ...waits,
+        exporter: telling(new OTLPTraceExporter(sentTo(traces)), "traces", traces.url, say),
+      }));
+  if (spans) {
+    const ids = createIds();
+    const provider = perService((service) =>
+      new TracerProvider({
+        resource: resourceOf(service),
+        sampler: samplerOf(options.sampler),
+        idGenerator: ids,
+        spanProcessors: [spans],
+      }).getTracer("bodega", options.version),
+    );
+    trace.setGlobalTracerProvider({ getTracer: provider });
+    setTracing({ parentBased: options.sampler.parentBased, nextTraceId: ids.next });
+    closers.push(async () => {
+      setTracing(undefined);
+      trace.disable();
+      await spans.shutdown();
+    });
+  }
+
+  let line: Export["line"] = () => {};
+  if (logs) {
+    const records = new BatchLogRecordProcessor({
+      ...waits,
+      exporter: telling(new OTLPLogExporter(sentTo(logs)), "logs", logs.url, say),
+    });
+    const loggerOf = perService((service) =>
+      new LoggerProvider({ resource: resourceOf(service), processors: [records] }).getLogger("bodega"),
+    );
+    line = (each) => emit(loggerOf(String(each["service"] ?? "bodega")), each);
+    closers.push(() => records.shutdown());
+  }
   return {
-    line: lines ? lines.put : () => {},
+    line,
     async close() {
-      if (spans) setTracing(undefined);
       const late = Promise.withResolvers<void>();
       const limit = setTimeout(late.resolve, CLOSE_MS);
-      await Promise.race([Promise.all([spans?.close(), lines?.close()]), late.promise]);
+      await Promise.race([Promise.allSettled(closers.map((close) => close())), late.promise]);
       clearTimeout(limit);
     },
   };
 }
 
-interface Outlet<T> {
-  put(item: T): void;
-  close(): Promise<void>;
-}
-
-/** Sends in batches, one at a time. What a collector cannot take now waits until it can, up to `queueMax`; what comes on top is dropped. */
-function createOutlet<T>(
-  signal: string,
-  destination: Destination,
-  { delayMs, queueMax, batchMax }: Batch,
-  encode: (items: T[]) => Uint8Array<ArrayBuffer>,
-  say: ExportOptions["say"],
-): Outlet<T> {
-  const { url } = destination;
-  const queue: T[] = [];
-  let sending: Promise<void> | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let lost = false;
-  let away = false;
-  let overflown = false;
-  let closing = false;
-
-  function put(item: T) {
-    if (queue.length >= queueMax) {
-      overflown = true;
-      return;
-    }
-    if (queue.push(item) >= batchMax && !away) void flush();
-    else wait();
-  }
-
-  function wait() {
-    if (queue.length > 0 && !closing) timer ??= setTimeout(flush, delayMs);
-  }
-
-  function flush() {
-    clearTimeout(timer);
-    timer = undefined;
-    sending ??= send().finally(() => {
-      sending = undefined;
-      wait();
-    });
-    return sending;
-  }
-
-  async function send() {
-    do {
-      const batch = queue.slice(0, batchMax);
-      const trouble = await post(destination, () => encode(batch));
-      const error = trouble?.error ?? (overflown ? `more than ${queueMax} waited` : undefined);
-      if (error && !lost) say("telemetry.lost", { signal, url, error });
-      if (!error && lost) say("telemetry.back", { signal, url });
-      lost = error !== undefined;
-      away = trouble?.passes === true;
-      overflown = false;
-      if (away) return;
-      queue.splice(0, batch.length);
-    } while (queue.length >= (closing ? 1 : batchMax));
-  }
-
-  return {
-    put,
-    async close() {
-      closing = true;
-      await sending;
-      if (queue.length > 0) await flush();
-    },
+/** A span's service is its resource: in one process with all services each has its own. */
+function perService<T extends Tracer | Logger>(make: (service: string) => T): (service: string) => T {
+  const made = new Map<string, T>();
+  return (service) => {
+    const known = made.get(service) ?? make(service);
+    made.set(service, known);
+    return known;
   };
 }
 
-/** Those that the protocol says are worth another try: too much at once, or nobody there. */
-const PASSING = [429, 502, 503, 504];
-
-/** Why it was not taken, and whether it may be another time. */
-interface Trouble {
-  error: string;
-  passes: boolean;
+/** The trace of a request has its id before its first span, in log lines and headers: the root takes that one. */
+function createIds() {
+  const random = new RandomIdGenerator();
+  let wanted: string | undefined;
+  return {
+    next: (traceId: string) => {
+      wanted = traceId;
+    },
+    generateTraceId() {
+      const id = wanted ?? random.generateTraceId();
+      wanted = undefined;
+      return id;
+    },
+    generateSpanId: () => random.generateSpanId(),
+  };
 }
 
-async function post(
-  { url, headers, timeoutMs }: Destination,
-  encode: () => Uint8Array<ArrayBuffer>,
-): Promise<Trouble | undefined> {
-  let passes = false;
-  try {
-    const body = encode();
-    passes = true;
-    const answer = await fetch(url, {
-      method: "POST",
-      headers: { ...headers, "content-type": "application/x-protobuf" },
-      body,
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    const said = await answer.text();
-    if (answer.ok) return undefined;
-    return { error: `answered with ${answer.status} ${said.slice(0, 200)}`, passes: PASSING.includes(answer.status) };
-  } catch (error) {
-    return { error: String(error), passes };
-  }
+function samplerOf({ parentBased, ratio }: Sampling) {
+  const root =
+    ratio === 1 ? new AlwaysOnSampler() : ratio === 0 ? new AlwaysOffSampler() : new TraceIdRatioBasedSampler(ratio);
+  return parentBased ? new ParentBasedSampler({ root }) : root;
+}
+
+function sentTo({ url, headers, timeoutMs }: Destination) {
+  return { url, headers, timeoutMillis: timeoutMs, concurrencyLimit: 1 };
+}
+
+interface Exporter<T> {
+  export(batch: T[], done: (result: ExportResult) => void): void;
+  shutdown(): Promise<void>;
+  forceFlush?(): Promise<void>;
+}
+
+/** What a collector does not take is dropped; that it is, is said once, until it takes something again. */
+function telling<T>(
+  exporter: Exporter<T>,
+  signal: string,
+  url: string,
+  say: ExportOptions["say"],
+): Required<Exporter<T>> {
+  let lost = false;
+  return {
+    export(batch, done) {
+      exporter.export(batch, (result) => {
+        const failed = result.code !== ExportResultCode.SUCCESS;
+        if (failed && !lost)
+          say("telemetry.lost", { signal, url, error: String(result.error ?? "no reason was given") });
+        if (!failed && lost) say("telemetry.back", { signal, url });
+        lost = failed;
+        done(result);
+      });
+    },
+    shutdown: () => exporter.shutdown(),
+    forceFlush: async () => exporter.forceFlush?.(),
+  };
+}
+
+function emit(logger: Logger, { time, level, event, service: _, ...fields }: Line): void {
+  const { trace_id: traceId, span_id: spanId } = fields;
+  logger.emit({
+    timestamp: new Date(time),
+    severityNumber: SEVERITY[level],
+    severityText: level.toUpperCase(),
+    body: event,
+    eventName: event,
+    attributes: Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null)),
+    ...(typeof traceId === "string" &&
+      typeof spanId === "string" && {
+        context: trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED }),
+      }),
+  });
 }

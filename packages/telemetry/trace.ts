@@ -1,22 +1,27 @@
-import { type Context, contextFrom, currentContext, newSpanId, newTraceId, withContext } from "./context.ts";
-import type { Sampling } from "./otel-config.ts";
+import {
+  type Attributes,
+  type Link,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from "@opentelemetry/api";
+import { type Context, contextFrom, currentContext, withContext } from "./context.ts";
 
 /*
  * Spans are opened where the engine has its one place for each thing: the edge, an RPC, a call, a commit, a message that is sent or handled, an effect. Attributes are
  * those of OpenTelemetry's semantic conventions, and `bodega.*` for what has no convention.
  */
 
-export type Attributes = Record<string, string | number | boolean | null | undefined>;
-export type SpanKind = "internal" | "server" | "client" | "producer" | "consumer";
-
 export interface SpanOptions {
-  kind?: SpanKind;
+  kind?: keyof typeof KINDS;
   /** Asked for only when the span is recorded. */
   attributes?: () => Attributes;
   /** Left out: of the current context. Without one the span is the root of a trace. */
   parent?: Context | undefined;
-  /** It begins a trace of its own, which points back to its parent. */
-  linked?: boolean;
+  /** It begins a trace of its own, which points back to this one. */
+  after?: Context;
 }
 
 /** A span under way, and the context in which to do what it is about. */
@@ -27,27 +32,20 @@ export interface Opened {
   end(error?: unknown): void;
 }
 
-/** A span as it is recorded. Times are of performance.now(). */
-export interface Span {
-  service: string;
-  name: string;
-  kind: SpanKind;
-  traceId: string;
-  spanId: string;
-  /** A root has none. */
-  parentId: string | undefined;
-  /** Of another trace. */
-  link: Context | undefined;
-  attributes: Attributes;
-  began: number;
-  ended: number;
-  error?: unknown;
-}
+const KINDS = {
+  internal: SpanKind.INTERNAL,
+  server: SpanKind.SERVER,
+  client: SpanKind.CLIENT,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+};
 
-/** Which spans are recorded, and what becomes of them. */
+/** What the exporter's file knows and this one must. */
 export interface Tracing {
-  sampling: Sampling;
-  ended(span: Span): void;
+  /** Where a trace was not recorded, nothing below it is: no span is made to find that out. */
+  parentBased: boolean;
+  /** Makes the next root span one of this trace. */
+  nextTraceId(traceId: string): void;
 }
 
 let tracing: Tracing | undefined;
@@ -61,34 +59,34 @@ export function setTracing(on: Tracing | undefined): void {
 export function openSpan(
   service: string,
   name: string | (() => string),
-  { kind = "internal", attributes, parent = currentContext(), linked = false }: SpanOptions = {},
+  options: SpanOptions = {},
 ): Opened | undefined {
-  if (!tracing) return undefined;
-  const { sampling, ended } = tracing;
+  const { kind = "internal", parent = currentContext(), after } = options;
+  if (!tracing || (tracing.parentBased && isUnrecorded(after ?? parent))) return undefined;
   const known = parent ?? contextFrom(null, null);
-  if (!isRecorded(known, sampling)) return undefined;
-  const { correlationId, orderId } = known;
-  const span: Span = {
-    service,
-    name: typeof name === "string" ? name : name(),
-    kind,
-    traceId: linked ? newTraceId() : known.traceId,
-    spanId: newSpanId(),
-    parentId: linked || known.fresh ? undefined : known.spanId,
-    link: linked ? known : undefined,
-    attributes: attributes?.() ?? {},
-    began: performance.now(),
-    ended: 0,
-  };
-  if (orderId) span.attributes["bodega.order.id"] = orderId;
-  const { traceId, spanId } = span;
+  const root = after !== undefined || known.fresh === true;
+  if (root && !after) tracing.nextTraceId(known.traceId);
+  const span = trace
+    .getTracer(service)
+    .startSpan(
+      typeof name === "string" ? name : name(),
+      { kind: KINDS[kind], root, ...(after && { links: [linkTo(after)] }) },
+      root ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote(known)),
+    );
+  if (span.isRecording())
+    span.setAttributes({ ...(known.orderId && { "bodega.order.id": known.orderId }), ...options.attributes?.() });
+  const { fresh: _, ...rest } = known;
+  const { traceId, spanId, traceFlags } = span.spanContext();
   return {
-    context: { correlationId, traceId, spanId, sampled: true, ...(orderId && { orderId }) },
-    set: (more) => void Object.assign(span.attributes, more),
+    context: { ...rest, traceId, spanId, sampled: (traceFlags & TraceFlags.SAMPLED) !== 0 },
+    set: (more) => void span.setAttributes(more),
     end(error) {
-      span.ended = performance.now();
-      span.error = error;
-      ended(span);
+      if (error !== undefined) {
+        span.recordException(error instanceof Error ? error : String(error));
+        span.setAttribute("error.type", error instanceof Error ? error.name : "Error");
+        span.setStatus({ code: SpanStatusCode.ERROR, message: String(error) });
+      }
+      span.end();
     },
   };
 }
@@ -131,11 +129,14 @@ export function exemplarOf(context: Context | undefined): Exemplar | undefined {
   return tracing && context?.sampled ? { trace_id: context.traceId, span_id: context.spanId } : undefined;
 }
 
-const RANDOM_DIGITS = 14;
-const RANDOM_NUMBERS = 16 ** RANDOM_DIGITS;
+function isUnrecorded(parent: Context | undefined): boolean {
+  return parent !== undefined && !parent.fresh && !parent.sampled;
+}
 
-/** Where a trace goes on, its beginning has decided, unless each span decides. W3C's random part of the trace's id decides, so that all who are asked say the same. */
-function isRecorded({ fresh, sampled, traceId }: Context, { parentBased, ratio }: Sampling): boolean {
-  if (parentBased && !fresh) return sampled === true;
-  return Number.parseInt(traceId.slice(-RANDOM_DIGITS), 16) >= (1 - ratio) * RANDOM_NUMBERS;
+function linkTo(context: Context): Link {
+  return { context: remote(context) };
+}
+
+function remote({ traceId, spanId, sampled }: Context) {
+  return { traceId, spanId, traceFlags: sampled ? TraceFlags.SAMPLED : TraceFlags.NONE, isRemote: true };
 }

@@ -28,7 +28,7 @@ export const OTEL: Variable[] = [
   {
     name: "OTEL_EXPORTER_OTLP_TIMEOUT",
     unset: "`10000`",
-    meaning: "how many milliseconds a collector may take; what it did not take is sent again, and nobody waits",
+    meaning: "how many milliseconds a collector may take; what it did not take is dropped, and nobody waits",
   },
   { name: "OTEL_TRACES_EXPORTER", unset: "`otlp`", meaning: "`none` sends no traces" },
   { name: "OTEL_LOGS_EXPORTER", unset: "`otlp`", meaning: "`none` sends no log lines" },
@@ -54,7 +54,7 @@ export const OTEL: Variable[] = [
   {
     name: "OTEL_BSP_MAX_QUEUE_SIZE",
     unset: "`2048`",
-    meaning: "how many spans, and log lines, wait for a collector; what comes on top is dropped",
+    meaning: "how many spans, and log lines, wait; what comes on top is dropped",
   },
   { name: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", unset: "`512`", meaning: "how many are sent at one time" },
 ];

@@ -25,6 +25,8 @@ const PORTS = [
   "services/payment/provider",
 ];
 
+const OTEL_SDK = /^packages\/telemetry\/export\.ts$/;
+
 /** A driver's own vocabulary stays in the file named after it: that file is what a change of driver replaces. */
 export const DRIVERS: Record<string, RegExp> = {
   postgres: /^packages\/database\/database\.ts$/,
@@ -40,6 +42,12 @@ export const DRIVERS: Record<string, RegExp> = {
   stripe: /^services\/payment\/provider\/stripe\.ts$/,
   "smtp-server": /^services\/mail\/transport\/embedded\.ts$/,
   "csv-parse": /^services\/product\/import-file\.ts$/,
+  "@opentelemetry/core": OTEL_SDK,
+  "@opentelemetry/resources": OTEL_SDK,
+  "@opentelemetry/sdk-trace": OTEL_SDK,
+  "@opentelemetry/sdk-logs": OTEL_SDK,
+  "@opentelemetry/exporter-trace-otlp-proto": OTEL_SDK,
+  "@opentelemetry/exporter-logs-otlp-proto": OTEL_SDK,
   "prom-client": /^packages\/telemetry\/metrics\.ts$/,
   "@commander-js/extra-typings": /^clients\/cli\/command-line\.ts$/,
   "@bomb.sh/tab": /^clients\/cli\/completion\.ts$/,

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { trace } from "@opentelemetry/api";
 import { SERVICE_NAMES } from "../../services/all.ts";
-import { addCustomer, addProduct, handOver, mailsAbout, pay } from "../kit/customers.ts";
+import { addCustomer, addProduct, handOver, mailsAbout, pay, place } from "../kit/customers.ts";
 import { eventually } from "../kit/eventually.ts";
 import { bearer, type LiveEdge, startLiveEdge } from "../kit/live-edge.ts";
-import { orphans, pathTo, recordSpans, type Spans } from "../kit/spans.ts";
+import { orphans, pathTo, recordSpans, type Spans, serviceOf, traceOf } from "../kit/spans.ts";
 import { type System, startSystem, type User } from "../kit/system.ts";
 
 setDefaultTimeout(120_000);
@@ -31,7 +32,7 @@ async function recorded<T>(work: (spans: Spans) => Promise<T>, ratio = 1): Promi
   try {
     return await work(spans);
   } finally {
-    spans.close();
+    await spans.close();
   }
 }
 
@@ -54,7 +55,7 @@ test("the life of an order is in traces that name it: every service, no span wit
     await system.settle();
     await handOver(system, orderId);
     const life = spans.about(orderId);
-    expect(new Set(life.map(({ service }) => service))).toEqual(
+    expect(new Set(life.map(serviceOf))).toEqual(
       new Set(["gateway", ...SERVICE_NAMES.filter((name) => !UNCONCERNED.includes(name))]),
     );
     expect(orphans(spans.all())).toEqual([]);
@@ -67,7 +68,7 @@ test("one trace leads from the request to the last mail about it, through commit
     await system.settle();
     expect(await mailsAbout(system, orderId)).toEqual(["order_received"]);
     const life = spans.about(orderId);
-    expect(new Set(life.map(({ traceId }) => traceId)).size).toBe(1);
+    expect(new Set(life.map(traceOf)).size).toBe(1);
     const paths = life.map((span) => pathTo(span, life));
     const place = ["gateway: POST /v1/orders", "order: bodega.order.v1.OrderService/PlaceOrder"];
     expect(paths).toContainEqual([...place, expect.stringMatching(/^order: INSERT .*outbox/)]);
@@ -95,7 +96,7 @@ test("a log line about an order says which, and in which span it was written", a
     await system.settle();
     const lines = system.lines.filter((line) => line["order_id"] === orderId && line["span_id"]);
     expect(new Set(lines.map(({ event }) => event))).toEqual(new Set(["rpc.done", "fact.done"]));
-    const ids = new Set(spans.about(orderId).map((span) => `${span.traceId} ${span.spanId}`));
+    const ids = new Set(spans.about(orderId).map((span) => `${traceOf(span)} ${span.spanContext().spanId}`));
     for (const line of lines) expect(ids).toContain(`${line["trace_id"]} ${line["span_id"]}`);
   });
 });
@@ -134,11 +135,10 @@ test("a reminder hours later has a trace of its own, which points back to the pl
       .all()
       .find((span) => span.name === "process order.payment-deadline" && span.attributes["bodega.order.id"] === orderId);
     if (!placing || !timer) throw new Error("expected the spans of the placing and of its timer");
-    expect(timer.parentId).toBeUndefined();
-    expect(timer.link?.traceId).toBe(placing.traceId);
-    expect(timer.traceId).not.toBe(placing.traceId);
-    const reminded = spans.all().filter(({ traceId }) => traceId === timer.traceId);
-    expect(reminded.map((span) => `${span.service}: ${span.name}`)).toContain("mail: effect mail.deliver");
+    expect(timer.parentSpanContext).toBeUndefined();
+    expect(timer.links.map(({ context }) => context.traceId)).toEqual([traceOf(placing)]);
+    const reminded = spans.all().filter((span) => traceOf(span) === traceOf(timer));
+    expect(reminded.map((span) => `${serviceOf(span)}: ${span.name}`)).toContain("mail: effect mail.deliver");
     expect(orphans(spans.all())).toEqual([]);
   });
 });
@@ -148,7 +148,7 @@ test("a trace that began elsewhere goes on here, recorded or not as its beginnin
     const from = "0af7651916cd43dd8448eb211c80319c";
     const sampled = await placeByRest({ traceparent: `00-${from}-b7ad6b7169203331-01` });
     await system.settle();
-    expect(new Set(spans.about(sampled).map(({ traceId }) => traceId))).toEqual(new Set([from]));
+    expect(new Set(spans.about(sampled).map(traceOf))).toEqual(new Set([from]));
     const before = spans.all().length;
     await placeByRest({ traceparent: `00-${from}-b7ad6b7169203331-00` });
     await system.settle();
@@ -156,10 +156,34 @@ test("a trace that began elsewhere goes on here, recorded or not as its beginnin
   });
 });
 
-test("a trace that is not sampled leaves nothing behind", async () => {
+test("a trace that is not sampled leaves nothing behind, and no service asks again whether it is", async () => {
   await recorded(async (spans) => {
+    const tracer = trace.getTracer("order");
+    const asked: string[] = [];
+    const startSpan = tracer.startSpan.bind(tracer);
+    tracer.startSpan = (name, ...rest) => {
+      asked.push(name);
+      return startSpan(name, ...rest);
+    };
     await placeByRest();
     await system.settle();
     expect(spans.all()).toEqual([]);
+    expect(asked).toEqual([]);
   }, 0);
+});
+
+test("without an exporter no tracer is asked for anything", async () => {
+  let asked = 0;
+  trace.setGlobalTracerProvider({
+    getTracer() {
+      asked += 1;
+      throw new Error("nobody traces");
+    },
+  });
+  await placeByRest();
+  const { orderId } = await place(system, customer, productId);
+  await system.settle();
+  expect(await mailsAbout(system, orderId)).toEqual(["order_received"]);
+  expect(asked).toBe(0);
+  trace.disable();
 });

@@ -16,10 +16,11 @@ export interface Handling {
 /** Opens the span of a message that `service` handles. */
 export function handling(service: string, message: Envelope<unknown>, asked: Envelope): Handling {
   const told = contextOfDecoded(message);
+  const later = isLater(asked);
   const opened = openSpan(service, `process ${message.type}`, {
     kind: "consumer",
     parent: told,
-    linked: isLater(asked),
+    ...(later && { after: told }),
     attributes: () => ({
       ...attributesOf(message),
       "messaging.operation.type": "process",
