@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { currentContext } from "./context.ts";
+import { contextFrom, currentContext } from "./context.ts";
 import { type Export, startExport } from "./export.ts";
 import { readExporting } from "./otel-config.ts";
 import { openSpan, span } from "./trace.ts";
@@ -113,6 +113,42 @@ test("a collector that never answers holds nothing up, keeps no more than the qu
   );
   const kept = collector.received.slice(before).flatMap(({ text }) => text.match(/lost/g) ?? []);
   expect(kept.length).toBeLessThanOrEqual(2 * QUEUE_MAX);
+});
+
+test("more than a batch at once arrives whole, and nothing is told", async () => {
+  const collector = startCollector();
+  const said: string[] = [];
+  const { close } = exportTo(collector, said, { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "7", OTEL_LOGS_EXPORTER: "none" });
+  for (let each = 0; each < QUEUE_MAX; each++) openSpan("order", "one of many")?.end();
+  await close();
+  expect(collector.received.flatMap(({ text }) => text.match(/one of many/g) ?? [])).toHaveLength(QUEUE_MAX);
+  expect(said).toEqual([]);
+});
+
+test("what there is no room for is told of", async () => {
+  const said: string[] = [];
+  const { line } = exportTo(startCollector(), said);
+  for (let each = 0; each < 3 * QUEUE_MAX; each++) {
+    openSpan("order", "one too many")?.end();
+    line({ time: "2026-01-05T08:00:00.000Z", level: "info", event: "one too many" });
+  }
+  await until("the losses are told", () => said.length === 2);
+  openSpan("order", "after it")?.end();
+  line({ time: "2026-01-05T08:00:00.000Z", level: "info", event: "after it" });
+  await until("they are over", () => said.length === 4);
+  const expected = ["traces", "logs"].flatMap((signal) => [`telemetry.back ${signal}`, `telemetry.lost ${signal}`]);
+  expect(said.toSorted()).toEqual(expected.toSorted());
+});
+
+test("a trace after one that is recorded is recorded, however seldom one is; after another none is", () => {
+  const sampler = { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0" };
+  exportTo(startCollector(), [], sampler);
+  const told = (flags: string) => contextFrom(null, `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-${flags}`);
+  const opened = openSpan("order", "hours later", { after: told("01") });
+  expect(opened?.context.sampled).toBe(true);
+  expect(opened?.context.traceId).not.toBe(told("01").traceId);
+  opened?.end();
+  expect(openSpan("order", "hours later", { after: told("00") })).toBeUndefined();
 });
 
 test("a collector that is not there keeps the process from ending for no longer than a moment", async () => {

@@ -11,12 +11,14 @@ import {
   BatchSpanProcessor,
   ParentBasedSampler,
   RandomIdGenerator,
+  type Sampler,
+  SamplingDecision,
   type SpanProcessor,
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import type { Line } from "./log.ts";
-import type { Destination, Exporting, Sampling } from "./otel-config.ts";
+import type { Batch, Destination, Exporting, Sampling } from "./otel-config.ts";
 import { setTracing } from "./trace.ts";
 
 export interface Export {
@@ -57,21 +59,22 @@ export function startExport(options: ExportOptions): Export {
     maxExportBatchSize: batch.batchMax,
   };
 
-  const spans =
-    options.spans ??
-    (traces &&
-      new BatchSpanProcessor({
-        ...waits,
-        exporter: telling(new OTLPTraceExporter(sentTo(traces)), "traces", traces.url, say),
-      }));
+  const waitsFor = (signal: string, { url }: Destination) => ({ signal, url, queueMax: batch.queueMax, say });
+
+  let spans = options.spans;
+  if (!spans && traces) {
+    const outlet = createOutlet(new OTLPTraceExporter(sentTo(traces, batch)), waitsFor("traces", traces));
+    spans = countedBy(outlet.put, new BatchSpanProcessor({ ...waits, exporter: outlet.exporter }));
+  }
   if (spans) {
+    const processor = spans;
     const ids = createIds();
     const provider = perService((service) =>
       new TracerProvider({
         resource: resourceOf(service),
         sampler: samplerOf(options.sampler),
         idGenerator: ids,
-        spanProcessors: [spans],
+        spanProcessors: [processor],
       }).getTracer("bodega", options.version),
     );
     trace.setGlobalTracerProvider({ getTracer: provider });
@@ -79,20 +82,21 @@ export function startExport(options: ExportOptions): Export {
     closers.push(async () => {
       setTracing(undefined);
       trace.disable();
-      await spans.shutdown();
+      await processor.shutdown();
     });
   }
 
   let line: Export["line"] = () => {};
   if (logs) {
-    const records = new BatchLogRecordProcessor({
-      ...waits,
-      exporter: telling(new OTLPLogExporter(sentTo(logs)), "logs", logs.url, say),
-    });
+    const outlet = createOutlet(new OTLPLogExporter(sentTo(logs, batch)), waitsFor("logs", logs));
+    const records = new BatchLogRecordProcessor({ ...waits, exporter: outlet.exporter });
     const loggerOf = perService((service) =>
       new LoggerProvider({ resource: resourceOf(service), processors: [records] }).getLogger("bodega"),
     );
-    line = (each) => emit(loggerOf(String(each["service"] ?? "bodega")), each);
+    line = (each) => {
+      outlet.put();
+      emit(loggerOf(String(each["service"] ?? "bodega")), each);
+    };
     closers.push(() => records.shutdown());
   }
   return {
@@ -133,14 +137,27 @@ function createIds() {
   };
 }
 
-function samplerOf({ parentBased, ratio }: Sampling) {
+function samplerOf({ parentBased, ratio }: Sampling): Sampler {
   const root =
     ratio === 1 ? new AlwaysOnSampler() : ratio === 0 ? new AlwaysOffSampler() : new TraceIdRatioBasedSampler(ratio);
-  return parentBased ? new ParentBasedSampler({ root }) : root;
+  return parentBased ? new ParentBasedSampler({ root: afterAnother(root) }) : root;
 }
 
-function sentTo({ url, headers, timeoutMs }: Destination) {
-  return { url, headers, timeoutMillis: timeoutMs, concurrencyLimit: 1 };
+/** A trace that points back to one that is recorded goes on with it: asked anew, one in a hundred of one in a hundred would be. */
+function afterAnother(root: Sampler): Sampler {
+  return {
+    shouldSample(context, traceId, name, kind, attributes, links) {
+      if (links.some((link) => link.context.traceFlags & TraceFlags.SAMPLED))
+        return { decision: SamplingDecision.RECORD_AND_SAMPLED };
+      return root.shouldSample(context, traceId, name, kind, attributes, links);
+    },
+    toString: () => `AfterAnother{${root}}`,
+  };
+}
+
+/** All that waits may be under way: at the end it is sent at once, and while one batch is being answered the next begins. More are refused by the exporter, and lost. */
+function sentTo({ url, headers, timeoutMs }: Destination, { queueMax, batchMax }: Batch) {
+  return { url, headers, timeoutMillis: timeoutMs, concurrencyLimit: 1 + Math.ceil(queueMax / batchMax) };
 }
 
 interface Exporter<T> {
@@ -149,27 +166,50 @@ interface Exporter<T> {
   forceFlush?(): Promise<void>;
 }
 
-/** What a collector does not take is dropped; that it is, is said once, until it takes something again. */
-function telling<T>(
+/** What a collector does not take is dropped, and what there is no room for. That it is, is said once, until all of it is taken again. */
+function createOutlet<T>(
   exporter: Exporter<T>,
-  signal: string,
-  url: string,
-  say: ExportOptions["say"],
-): Required<Exporter<T>> {
+  { signal, url, queueMax, say }: { signal: string; url: string; queueMax: number; say: ExportOptions["say"] },
+) {
+  let waiting = 0;
+  let overflown = false;
   let lost = false;
-  return {
+  const told: Required<Exporter<T>> = {
     export(batch, done) {
+      waiting -= batch.length;
       exporter.export(batch, (result) => {
         const failed = result.code !== ExportResultCode.SUCCESS;
-        if (failed && !lost)
-          say("telemetry.lost", { signal, url, error: String(result.error ?? "no reason was given") });
-        if (!failed && lost) say("telemetry.back", { signal, url });
-        lost = failed;
+        const why = failed ? String(result.error ?? "no reason was given") : `more than ${queueMax} waited`;
+        if ((failed || overflown) && !lost) say("telemetry.lost", { signal, url, error: why });
+        if (!failed && !overflown && lost) say("telemetry.back", { signal, url });
+        lost = failed || overflown;
+        overflown = false;
         done(result);
       });
     },
     shutdown: () => exporter.shutdown(),
     forceFlush: async () => exporter.forceFlush?.(),
+  };
+  return {
+    exporter: told,
+    /** One more: the processor, which drops it when its queue is full, tells nobody. */
+    put() {
+      if (waiting < queueMax) waiting += 1;
+      else overflown = true;
+    },
+  };
+}
+
+/** The processor, and how many spans came to it. */
+function countedBy(put: () => void, processor: SpanProcessor): SpanProcessor {
+  return {
+    onStart: (span, context) => processor.onStart(span, context),
+    onEnd(span) {
+      put();
+      processor.onEnd(span);
+    },
+    forceFlush: () => processor.forceFlush(),
+    shutdown: () => processor.shutdown(),
   };
 }
 
