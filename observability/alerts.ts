@@ -17,9 +17,11 @@ export const ALERTS: Alert[] = [
   {
     name: "ServiceDown",
     severity: "page",
-    expr: 'up{job="bodega"} == 0',
+    // In a swarm a name leads nowhere once no task behind it is healthy: Prometheus does not know then that there was anybody to ask.
+    expr: 'up{job="bodega"} == 0 or group by (service) (present_over_time(up{job="bodega",service!=""}[1d])) unless on (service) up{job="bodega"}',
     for: "1m",
-    summary: "{{ $labels.instance }} does not answer its metrics",
+    summary:
+      "{{ with $labels.instance }}{{ . }} does not answer{{ else }}no process of {{ $labels.service }} answers{{ end }} its metrics",
   },
   {
     name: "DatabaseAway",

@@ -148,6 +148,24 @@ describe.skipIf(!promtool)(promtool ? "by promtool" : "promtool is not installed
     expect(await promtoolTest(Object.keys(CAUSES).map(causeTest), ruleFiles())).toBe("passed");
   });
 
+  test("a service of which nothing is left to be asked is one that does not answer", async () => {
+    const up = (service: string, values: string) => ({
+      series: `up{job="bodega",service="${service}",instance="${service}:9091"}`,
+      values,
+    });
+    const gone = {
+      interval: "1m",
+      input_series: [up("order", "1x120"), up("points", `1x${WELL_MINUTES} stale _x${ILL_MINUTES} 1x${AFTER_MINUTES}`)],
+      promql_expr_test: [
+        firing("ServiceDown", WELL_MINUTES - 1, false),
+        firing("ServiceDown", WELL_MINUTES + ILL_MINUTES - 1, true, 'service="points"'),
+        firing("ServiceDown", WELL_MINUTES + ILL_MINUTES - 1, false, 'service="order"'),
+        firing("ServiceDown", WELL_MINUTES + ILL_MINUTES + AFTER_MINUTES - 5, false),
+      ],
+    };
+    expect(await promtoolTest([gone], ruleFiles())).toBe("passed");
+  });
+
   test("each promise's alert pages while it burns fast, resolves soon after, and leaves a ticket behind", async () => {
     expect(SLOS.map(({ name }) => name).toSorted()).toEqual(Object.keys(EVENTS).toSorted());
     const burns = alertNames().slice(ALERTS.length);
