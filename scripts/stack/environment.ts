@@ -35,8 +35,7 @@ export async function buildImages(say: (line: string) => void, env: Environment)
   const docker = (...args: string[]) => must(["docker", ...args], { env });
   if (!env["PATRONI_IMAGE"]) {
     say("building bodega-patroni:17");
-    const base = env["PATRONI_BASE"] ? ["--build-arg", `BASE=${env["PATRONI_BASE"]}`] : [];
-    await docker("build", "-q", ...base, "-t", "bodega-patroni:17", join(ROOT, "deploy", "patroni"));
+    await docker("build", "-q", "-t", "bodega-patroni:17", join(ROOT, "deploy", "patroni"));
   }
   if (env["BODEGA_IMAGE"]) return {};
   say("building bodega:local");

@@ -6,7 +6,7 @@ const MAY_IMPORT: [room: string, others: string[]][] = [
   ["tests/kit/", ["scripts/"]],
   ["tests/apart/", ["scripts/", "clients/edge/", "tests/kit/", "tests/chaos/"]],
   ["tests/nemesis/", ["scripts/", "clients/edge/", "tests/kit/", "tests/chaos/", "tests/apart/"]],
-  ["tests/stack/", ["scripts/", "tests/kit/", "tests/chaos/"]],
+  ["tests/stack/", ["scripts/", "tests/kit/", "tests/chaos/", "tests/observability/"]],
   ["tests/observability/", ["scripts/", "bench/", "tests/kit/"]],
   ["tests/*/", ["scripts/", "clients/edge/", "tests/kit/"]],
   ["bench/", ["scripts/"]],

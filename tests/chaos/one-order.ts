@@ -8,8 +8,8 @@ import { type Client, must } from "./client.ts";
 import { checkout } from "./load.ts";
 import type { Shop } from "./shop.ts";
 
-/** One order placed, paid, cooked and handed over; resolves when it is COMPLETED. The first product wants the kitchen, and its staff works. */
-export async function oneOrder(client: Client, { customers, products }: Shop): Promise<void> {
+/** One order placed, paid, cooked and handed over; resolves with its id when it is COMPLETED. The first product wants the kitchen, and its staff works. */
+export async function oneOrder(client: Client, { customers, products }: Shop): Promise<string> {
   const [customer, product] = [customers[0], products[0]];
   if (!customer || !product) throw new Error("expected a shop with a customer and a product");
   const { token } = customer;
@@ -25,4 +25,5 @@ export async function oneOrder(client: Client, { customers, products }: Shop): P
     const now = await must(client.ask(GetOrderResponseSchema, asked));
     return now.order?.status === OrderStatus.COMPLETED;
   });
+  return orderId;
 }

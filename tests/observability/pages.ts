@@ -20,12 +20,12 @@ interface Page {
   alerts: { status: string; labels: Record<string, string> }[];
 }
 
-/** A webhook that keeps what it is sent. */
-export function openPager() {
+/** A webhook that keeps what it is sent; `hostname` is where it listens. */
+export function openPager(hostname = "127.0.0.1") {
   const pages: Page[] = [];
   const server = Bun.serve({
     port: 0,
-    hostname: "127.0.0.1",
+    hostname,
     async fetch(req) {
       pages.push((await req.json()) as Page); // Alertmanager's own, version 4.
       return new Response();
@@ -33,7 +33,7 @@ export function openPager() {
   });
   return {
     pages,
-    url: `http://127.0.0.1:${server.port}/`,
+    url: `http://${hostname}:${server.port}/`,
     /** Of what was planted, as "firing DatabaseAway 11", in the order of coming. */
     told: () =>
       pages.flatMap(({ status, groupLabels, alerts }) => {

@@ -1,8 +1,9 @@
-// Images under the very names that stack.yml uses, made of what Debian, Maven Central and the Go module proxy have: no registry is asked.
+// Images under the very names that stack.yml uses, made of what Debian, Maven Central, PyPI and the Go module proxy have: no registry of images is asked.
 import { createHash } from "node:crypto";
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must, run } from "../../scripts/command.ts";
+import { buildAll } from "../../scripts/observe/build.ts";
 import { KAFKA_JARS } from "../../scripts/servers/kafka.ts";
 import { MAILHOG } from "../../scripts/servers/mailhog.ts";
 import { jarsFolder, LOG4J_SETTINGS } from "../../scripts/servers/maven.ts";
@@ -20,6 +21,8 @@ interface Image {
   tag: string;
   /** Puts what is not in the folder beside the Dockerfile. */
   fill?(folder: string): void;
+  /** The program of observability/build that it is made of. */
+  built?: string;
 }
 
 const IMAGES: Image[] = [
@@ -43,14 +46,34 @@ const IMAGES: Image[] = [
       copyFileSync(CERTIFICATES, join(folder, "ca-certificates.crt"));
     },
   },
+  {
+    name: "postgres",
+    tag: "postgres:17-bookworm",
+    fill: (folder) => copyFileSync(CERTIFICATES, join(folder, "ca-certificates.crt")),
+  },
   { name: "mailhog", tag: "mailhog/mailhog:v1.0.1", fill: (folder) => copyFileSync(MAILHOG, join(folder, "MailHog")) },
 ];
 
+/** Of stack.observe.yml. Nothing to make Grafana of can be had. */
+const OBSERVERS: Image[] = [
+  { name: "collector", tag: "otel/opentelemetry-collector-contrib:0.155.0", built: "collector" },
+  { name: "tempo", tag: "grafana/tempo:2.8.2", built: "tempo" },
+  { name: "loki", tag: "grafana/loki:3.7.8", built: "loki" },
+  { name: "alertmanager", tag: "prom/alertmanager:v0.28.1", built: "alertmanager" },
+  { name: "prometheus", tag: "prom/prometheus:v3.5.0" },
+];
+
 /** Builds those that are not there as they are to be. `folder` is for the work. */
-export async function buildStandIns(daemon: Daemon, folder: string, say: (line: string) => void): Promise<void> {
+export async function buildStandIns(
+  daemon: Daemon,
+  { folder, overlays }: { folder: string; overlays: string[] },
+  say: (line: string) => void,
+): Promise<void> {
   await fetchMissing(["kafka", "mailhog"]);
   await importBase(daemon, folder, say);
-  for (const { name, tag, fill } of IMAGES) {
+  const observed = overlays.includes("observe");
+  const binaries = observed ? await buildAll(say) : {};
+  for (const { name, tag, fill, built } of observed ? [...IMAGES, ...OBSERVERS] : IMAGES) {
     const print = printOf(name);
     if ((await madeOf(daemon, tag)) === print) continue;
     say(`  building ${tag}`);
@@ -58,6 +81,7 @@ export async function buildStandIns(daemon: Daemon, folder: string, say: (line: 
     cpSync(join(SOURCES, name), work, { recursive: true });
     try {
       fill?.(work);
+      if (built) copyFileSync(binaries[built] ?? "", join(work, built));
       await daemon.docker("build", "-q", "--label", `${MADE_OF}=${print}`, "-t", tag, work);
     } finally {
       rmSync(work, { recursive: true });

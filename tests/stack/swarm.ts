@@ -1,18 +1,22 @@
 // The stack on the test's own Engine: `bun run stack` as an operator has it, and what befalls a stack that runs.
 import { chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { must, run } from "../../scripts/command.ts";
+import { run } from "../../scripts/command.ts";
 import { until } from "../../scripts/servers/until.ts";
 import { converge } from "../../scripts/stack/converge.ts";
 import { openEngine, type Service } from "../../scripts/stack/engine.ts";
 import { leaderOf, standbyOf, stepDown } from "../../scripts/stack/members.ts";
+import { readStackFile } from "../../scripts/stack/stack-file.ts";
 import { ROOT } from "../../scripts/tree.ts";
 import { TIME_SCALE } from "../chaos/load.ts";
 import { ADMIN } from "../chaos/shop.ts";
 import type { Daemon } from "./daemon.ts";
 
-const STACK = "bodega";
+export const STACK = "bodega";
 const READY_MS_MAX = 600_000;
+/** Members of all clusters and every service twice are more than fewer can carry: brokers that get no processor are taken for gone. */
+const CORES_FOR_TWO = 4;
 /** The user's number in the image. */
 const POSTGRES = 999;
 
@@ -25,6 +29,8 @@ export interface Place {
   httpPort: string;
   /** Where mails go out to. */
   smtpUrl: string;
+  /** Where Alertmanager sends pages to. */
+  pagerUrl: string;
   since: Date;
 }
 
@@ -35,6 +41,8 @@ export interface Swarm {
   ca: string;
   /** Of the superuser, at an address. */
   databaseUrl(address: string): string;
+  /** The server that a service keeps its database on, such as "pg:5432". */
+  serverOf(service: string): string;
   /** `bun run stack …`; its image is the product's own where none is named. */
   stack(words: string[], image?: string): Promise<void>;
   /** An image that differs from the product's by these lines of a Dockerfile. */
@@ -47,10 +55,10 @@ export interface Swarm {
   update(services: string[], image: string): Promise<string[]>;
   /** Of a service that runs. */
   imageOf(service: string): Promise<string>;
-  /** The Patroni member that leads. */
-  leader(): Promise<string>;
-  /** Resolves when a member of Patroni has every commit that is acknowledged, besides the one that leads. */
-  replicated(): Promise<void>;
+  /** The member of a Patroni cluster that leads it. */
+  leader(cluster?: string): Promise<string>;
+  /** Resolves when a member of that cluster has every commit that is acknowledged, besides the one that leads. */
+  replicated(cluster?: string): Promise<void>;
   /** A planned one, as an upgrade has it; resolves when another member leads. */
   switchover(): Promise<void>;
   /** Resolves when all is ready. */
@@ -60,10 +68,11 @@ export interface Swarm {
 }
 
 export async function openSwarm(place: Place, say: (line: string) => void): Promise<Swarm> {
-  const { daemon, folder, overlays, httpsPort, httpPort, smtpUrl, since } = place;
+  const { daemon, folder, overlays, httpsPort, httpPort, smtpUrl, pagerUrl, since } = place;
   const secrets = join(folder, "secrets");
   mkdirSync(secrets, { recursive: true, mode: 0o700 });
   writeFileSync(join(secrets, "admin_password"), ADMIN.password, { mode: 0o600 });
+  writeFileSync(join(secrets, "alert_webhook_url"), pagerUrl, { mode: 0o600 });
   // The user of the archive writes there; what it needs is removed with the folder's other parts.
   const backups = join(folder, "backups");
   mkdirSync(backups, { recursive: true, mode: 0o700 });
@@ -78,9 +87,12 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
     PUBLIC_URL: url,
     HTTPS_PORT: httpsPort,
     HTTP_PORT: httpPort,
-    PATRONI_BASE: "debian:bookworm-slim",
     PAYMENT_PROVIDER: "embedded",
     SMTP_URL: smtpUrl,
+    REPLICAS: availableParallelism() < CORES_FOR_TWO ? "1" : "2",
+    // Of it there is nothing to make an image of.
+    GRAFANA: "0",
+    TRACES_KEPT_PERCENT: "100",
     RATE_LIMITS: "off",
     // Its facts would go on while the books wait for quiet.
     CANARY_EVERY: "500h",
@@ -91,12 +103,13 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
     TIME_SCALE_SINCE: since.toISOString(),
   };
 
+  const file = readStackFile(overlays);
   const nameOf = (service: string) => `${STACK}_${service}`;
   const clock = async () => (await engine.get<{ SystemTime: string }>("/info")).SystemTime;
   const inspect = (service: string) => engine.get<Service>(`/services/${nameOf(service)}`);
 
-  async function leader() {
-    const found = await leaderOf(STACK, env);
+  async function leader(cluster?: string) {
+    const found = await leaderOf(STACK, env, cluster);
     if (!found) throw new Error("expected a leader of Patroni, found none");
     return found;
   }
@@ -115,6 +128,7 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
       const password = readFileSync(join(secrets, "pg_super"), "utf8").trim();
       return `postgres://postgres:${password}@${address}/postgres`;
     },
+    serverOf: (service) => new URL(file.environment(service, env)["DATABASE_URL"] ?? "").host,
     async stack(words, image) {
       const child = Bun.spawn([process.execPath, join(ROOT, "scripts", "stack.ts"), ...words, ...overlays], {
         cwd: ROOT,
@@ -163,8 +177,8 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
     },
     imageOf: async (service) => (await inspect(service)).Spec.TaskTemplate.ContainerSpec.Image,
     leader,
-    async replicated() {
-      await until("a replica has every commit", async () => (await standbyOf(STACK, env)) !== undefined);
+    async replicated(cluster) {
+      await until("a replica has every commit", async () => (await standbyOf(STACK, env, cluster)) !== undefined);
     },
     async switchover() {
       const before = await leader();
@@ -192,29 +206,4 @@ async function tellLines(stream: ReadableStream<Uint8Array>, say: (line: string)
     rest = lines.pop() ?? "";
     for (const line of lines) say(`    ${line}`);
   }
-}
-
-/** For the books: a way from this machine to the primary, which no network of the stack has. Resolves with how to close it. */
-export async function openWay(daemon: Daemon, port: string): Promise<() => Promise<void>> {
-  const name = "way";
-  await daemon.docker("config", "create", name, join(import.meta.dir, "way.cfg"));
-  const target = "/usr/local/etc/haproxy/haproxy.cfg";
-  await daemon.docker(
-    ...["service", "create", "-q", "--detach", "--name", name, "--no-resolve-image", "--endpoint-mode", "dnsrr"],
-    ...["--network", `${STACK}_data`, "--network", `${STACK}_services`],
-    ...["--publish", `mode=host,target=5432,published=${port}`],
-    ...["--config", `source=${name},target=${target}`, "haproxy:3.2", "haproxy", "-db", "-f", target],
-  );
-  await until("there is a way to the primary", async () => {
-    const { output } = await run(["docker", "service", "ls", "--filter", `name=${name}`], { env: daemon.env });
-    return output.includes("1/1");
-  });
-  return async () => {
-    await must(["docker", "service", "rm", name], { env: daemon.env });
-    await until("the way is closed", async () => {
-      const { output } = await run(["docker", "ps", "-aq", "--filter", `name=^${name}\\.`], { env: daemon.env });
-      return output === "";
-    });
-    await must(["docker", "config", "rm", name], { env: daemon.env });
-  };
 }

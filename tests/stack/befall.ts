@@ -1,0 +1,56 @@
+// What may befall a stack while customers order, one thing after the other; then the books.
+import type { Counts } from "../../scripts/command.ts";
+import { type Books, report, say } from "../chaos/books.ts";
+import type { Client } from "../chaos/client.ts";
+import { createDice, SEED } from "../chaos/dice.ts";
+import { type Load, startLoad } from "../chaos/load.ts";
+import { renewTokens, stayLoggedIn } from "../chaos/shop.ts";
+import type { Event } from "./events.ts";
+import type { Swarm } from "./swarm.ts";
+import { type Passed, rowOf, tableOf } from "./table.ts";
+import { booksOf, countOf, SLOWER, type Trial } from "./trial.ts";
+
+/** Before an event and after it: what it leaves behind is its own. */
+const CALM_MS = 10_000;
+
+export async function befall(trial: Trial, events: Event[]): Promise<Counts> {
+  const { swarm, client, shop } = trial;
+  const load = startLoad(client, shop, createDice(SEED + 1), { slower: SLOWER });
+  const over = new AbortController();
+  const renewing = stayLoggedIn(client, shop, over.signal);
+  const passed: Passed[] = [];
+  for (const event of events) passed.push(await pass(event, swarm, client, load));
+  over.abort();
+  await Promise.all([load.stop(), renewing]);
+  await renewTokens(client, shop);
+  const outages = passed.filter(({ event }) => event.outage);
+  return judge(passed, client, await booksOf(trial, load, outages));
+}
+
+async function pass(event: Event, swarm: Swarm, client: Client, load: Load): Promise<Passed> {
+  await event.prepare?.(swarm);
+  await Bun.sleep(CALM_MS);
+  say(`  ${event.what}`);
+  const from = Date.now();
+  const first = load.acknowledged.length;
+  let wrong: string | undefined;
+  try {
+    await event.strike(swarm);
+  } catch (error) {
+    wrong = error instanceof Error ? error.message : String(error);
+    say(`  ${wrong}`);
+  }
+  await Bun.sleep(CALM_MS);
+  const during = client.attempts.filter(({ endedAt }) => endedAt >= from);
+  say(`    ${during.length} requests, ${during.filter(({ failed }) => failed).length} failed`);
+  return { event, from, to: Date.now(), acknowledged: load.acknowledged.slice(first), ...(wrong && { wrong }) };
+}
+
+function judge(passed: Passed[], client: Client, books: Books): Counts {
+  const rows = passed.map((one) => rowOf(one, client.attempts, books.state));
+  report(books);
+  say("");
+  for (const line of tableOf(rows)) say(line);
+  say("");
+  return countOf([...rows.map(({ event, findings }) => ({ name: event, found: findings })), ...books.findings]);
+}
