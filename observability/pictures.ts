@@ -17,4 +17,6 @@ export const PICTURES: Picture[] = [
   { file: "orders", scene: "nothing gets on", board: "Orders", panel: "What becomes of them" },
   { file: "answers", scene: "nothing gets on", board: "Data", panel: "What else answers" },
   { file: "promise", scene: "nothing gets on", board: "Promises", panel: "stock-freshness" },
+  { file: "retried", scene: "large orders stand still", board: "Messaging", panel: "Tried again or parked" },
+  { file: "parked", scene: "large orders stand still", board: "Messaging", panel: "Messages that wait for a person" },
 ];
