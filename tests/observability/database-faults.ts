@@ -1,5 +1,5 @@
-// What somebody with a way to PostgreSQL can do to the shop. Each gives back its end.
-import { SQL } from "bun";
+// What somebody with a way to PostgreSQL can do to the shop. Each gives back its end, which keeps its sessions: Bun closes one that nobody could use any more.
+import { type ReservedSQL, SQL } from "bun";
 import type { FaultShop } from "./fault-shop.ts";
 
 const FULL = 0.915;
@@ -18,9 +18,17 @@ export async function takeConnections({ root, databaseUrl }: FaultShop) {
   if (!row) throw new Error("expected one row of the server, found none");
   const wanted = Math.ceil(row.most * FULL) - row.used;
   const greedy = new SQL(databaseUrl, { max: wanted });
-  for (let taken = 0; taken < wanted; taken += TAKEN_AT_ONCE)
-    await Promise.all(Array.from({ length: Math.min(TAKEN_AT_ONCE, wanted - taken) }, () => greedy.reserve()));
-  return () => greedy.close({ timeout: 0 });
+  const taken: ReservedSQL[] = [];
+  while (taken.length < wanted)
+    taken.push(
+      ...(await Promise.all(
+        Array.from({ length: Math.min(TAKEN_AT_ONCE, wanted - taken.length) }, () => greedy.reserve()),
+      )),
+    );
+  return async () => {
+    for (const session of taken) session.release();
+    await greedy.close({ timeout: 0 });
+  };
 }
 
 /** Timers that are due soon. */
@@ -41,7 +49,11 @@ export async function holdTimers(place: FaultShop) {
   const held = await session`
     select job_id from jobs where type = 'order.payment-deadline' and due_at <= ${due.toISOString()}::timestamptz for update`;
   if (held.length === 0) throw new Error("expected timers that are due soon, found none");
-  return () => somebody.close({ timeout: 0 });
+  return async () => {
+    await session`rollback`;
+    session.release();
+    await somebody.close({ timeout: 0 });
+  };
 }
 
 /** A teller that tells a sum a second time, under another id: no inbox can know it. */

@@ -96,11 +96,13 @@ async function makeTogether(checks: Checks, ask: Ask, broken: Broken, faults: Fa
     if (why) for (const alert of fault.alerts) skip(`${fault.what}: ${alert}`, why);
     return !why;
   });
-  const made: { fault: Fault; end: () => unknown }[] = [];
-  for (const fault of possible) made.push({ fault, end: await fault.make(broken) });
+  const ends: (() => unknown)[] = [];
+  for (const fault of possible) ends.push(await fault.make(broken));
+  const lasting = Bun.sleep(Math.max(0, ...possible.map(({ lastsMs = 0 }) => lastsMs)));
   for (const { what, alerts } of possible)
     for (const alert of alerts) await check(`${what}: ${alert} fires`, () => fires(ask, alert, true));
-  for (const { end } of made) await end();
+  await lasting;
+  for (const end of ends) await end();
   for (const { what, later = [] } of possible)
     for (const alert of later) await check(`when it is over, ${what}: ${alert} fires`, () => fires(ask, alert, true));
   for (const { alerts, later = [] } of possible)

@@ -23,6 +23,8 @@ export interface Fault {
   later?: string[];
   /** May fire besides: what follows from it, as it comes. */
   follows?: string[];
+  /** At least, where what comes of it later must be much. */
+  lastsMs?: number;
   /** Why it cannot be made on this machine. */
   impossible?(broken: Broken): string | undefined;
   /** Gives back its end. */
@@ -40,6 +42,10 @@ const SLOW_MAIL_MS = 1_500;
 const AHEAD_MS = 3_000;
 const DAYS_LEFT = 5;
 const MAILS = 5;
+/** Of the two minutes that a goal looks back on, so that more than a seventh of all facts is late, though people can do less meanwhile. */
+const BROKER_AWAY_MS = 50_000;
+/** Stopped for longer than the alert says, and then let go for long enough to do its work: who is only starved cannot be asked how it is. */
+const [STOPPED_MS, GOING_MS] = [650, 450];
 /** A lease is fifteen seconds. */
 const FROZEN_MS = 19_000;
 
@@ -155,6 +161,7 @@ export const ROUNDS: Fault[][] = [
       alerts: ["BrokerAway", "OutboxBehind", "CanaryMissing", "CanaryBurns"],
       later: ["StockFreshnessBurns", "StatisticsFreshnessBurns"],
       follows: ["JobsBehind", "MailDeliveryBurns"],
+      lastsMs: BROKER_AWAY_MS,
       async make({ place: { ways } }) {
         ways.broker.swallow();
         return ways.broker.pass;
@@ -166,7 +173,7 @@ export const ROUNDS: Fault[][] = [
       what: "a machine that has too much else to do",
       alerts: ["EventLoopBlocked", "PlacingLatencyBurns"],
       follows: [...STANDSTILL, "ClaimsLost", "RedisAway", "ServiceDown"],
-      make: async ({ place }) => stutter(place.first, 650, 200),
+      make: async ({ place }) => stutter(place.first, STOPPED_MS, GOING_MS),
     },
   ],
   [
