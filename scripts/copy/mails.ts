@@ -1,5 +1,7 @@
 // What a copy's mail catcher has caught.
 
+/** As many as the catcher gives at once: MailHog's usual fifty are soon old ones. */
+const MAILS_MAX = 250;
 const LOOK_MS = 50;
 /** Where everything starts at once on a busy machine, a first mail takes its time. */
 const CODE_MS_MAX = 120_000;
@@ -12,7 +14,7 @@ export interface Mail {
 
 /** Newest first. */
 export async function mailsTo(catcher: string, email: string): Promise<Mail[]> {
-  const reply = await fetch(`${catcher}/api/v2/search?kind=to&query=${encodeURIComponent(email)}`);
+  const reply = await fetch(`${catcher}/api/v2/search?kind=to&query=${encodeURIComponent(email)}&limit=${MAILS_MAX}`);
   if (!reply.ok) throw new Error(`the mail catcher at ${catcher} answered ${reply.status}`);
   // MailHog's shape, which the catcher promises.
   const { items } = (await reply.json()) as {
