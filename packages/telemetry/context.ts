@@ -70,15 +70,6 @@ export function contextHeaders(context: Context | undefined): Record<string, str
   return context ? { "x-request-id": context.correlationId, traceparent: traceparent(context) } : {};
 }
 
-/** Bytes that nobody has taken yet: to be given many at once costs as much as to be given a few. */
-const chance = Buffer.alloc(4_096);
-let taken = chance.length;
-
 function hex(bytes: number): string {
-  if (taken + bytes > chance.length) {
-    crypto.getRandomValues(chance);
-    taken = 0;
-  }
-  taken += bytes;
-  return chance.toString("hex", taken - bytes, taken);
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("hex");
 }

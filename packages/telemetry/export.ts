@@ -61,20 +61,20 @@ export function startExport(options: ExportOptions): Export {
 
   const waitsFor = (signal: string, { url }: Destination) => ({ signal, url, queueMax: batch.queueMax, say });
 
-  let spans = options.spans;
-  if (!spans && traces) {
-    const outlet = createOutlet(new OTLPTraceExporter(sentTo(traces, batch)), waitsFor("traces", traces));
-    spans = countedBy(outlet.put, new BatchSpanProcessor({ ...waits, exporter: outlet.exporter }));
+  function sendingSpans(destination: Destination): SpanProcessor {
+    const outlet = createOutlet(new OTLPTraceExporter(sentTo(destination, batch)), waitsFor("traces", destination));
+    return countedBy(outlet.put, new BatchSpanProcessor({ ...waits, exporter: outlet.exporter }));
   }
+
+  const spans = options.spans ?? (traces && sendingSpans(traces));
   if (spans) {
-    const processor = spans;
     const ids = createIds();
     const provider = perService((service) =>
       new TracerProvider({
         resource: resourceOf(service),
         sampler: samplerOf(options.sampler),
         idGenerator: ids,
-        spanProcessors: [processor],
+        spanProcessors: [spans],
       }).getTracer("bodega", options.version),
     );
     trace.setGlobalTracerProvider({ getTracer: provider });
@@ -82,7 +82,7 @@ export function startExport(options: ExportOptions): Export {
     closers.push(async () => {
       setTracing(undefined);
       trace.disable();
-      await processor.shutdown();
+      await spans.shutdown();
     });
   }
 
@@ -179,8 +179,10 @@ function createOutlet<T>(
       waiting -= batch.length;
       exporter.export(batch, (result) => {
         const failed = result.code !== ExportResultCode.SUCCESS;
-        const why = failed ? String(result.error ?? "no reason was given") : `more than ${queueMax} waited`;
-        if ((failed || overflown) && !lost) say("telemetry.lost", { signal, url, error: why });
+        if ((failed || overflown) && !lost) {
+          const error = failed ? String(result.error ?? "no reason was given") : `more than ${queueMax} waited`;
+          say("telemetry.lost", { signal, url, error });
+        }
         if (!failed && !overflown && lost) say("telemetry.back", { signal, url });
         lost = failed || overflown;
         overflown = false;
