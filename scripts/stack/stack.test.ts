@@ -117,6 +117,21 @@ test("of services with clusters of their own each is provisioned once, on the se
     expect(services[own ?? ""]?.environment?.["DATABASE_URL"]).toBe(`postgres://pg-${own}:5432/postgres`);
 });
 
+test("of the small stack every member of PostgreSQL looks for the one etcd that there is, in clusters of their own too", async () => {
+  await inFolder(async (folder) => {
+    for (const [overlays, hosts] of [
+      [["small", "clusters"], ["etcd-1:2379"]],
+      [["clusters"], ["etcd-1:2379", "etcd-2:2379", "etcd-3:2379"]],
+    ] as const) {
+      const file = readStackFile([...overlays]);
+      const env = await stackEnvironment([...overlays], [], { SECRETS: folder });
+      const members = membersIn(file.services).filter((name) => name.startsWith("patroni"));
+      expect(members).toHaveLength(12);
+      for (const member of members) expect(file.environment(member, env)["ETCD"]).toBe(hosts.join());
+    }
+  });
+});
+
 test("what sees the platform is told everything that is in observability/, and hears of every process", async () => {
   const text = readFileSync(join(ROOT, "stack.observe.yml"), "utf8");
   const { services, configs } = Bun.YAML.parse(text) as {

@@ -90,46 +90,49 @@ const COLD: Event = {
   },
 };
 
-/** Of PostgreSQL, which must have a replica that can take the lead. */
-function lead(replicas: Record<string, number> = {}): Event[] {
+/** Of a PostgreSQL cluster, which must have a replica that can take the lead. */
+function lead(whose: string, cluster: string, replicas: Record<string, number> = {}): Event[] {
   async function prepare(swarm: Swarm) {
     await swarm.scale(replicas);
-    await swarm.replicated();
+    await swarm.replicated(cluster);
   }
   return [
     {
       name: "switchover",
-      what: "PostgreSQL's primary handed over to a replica",
+      what: `${whose} primary handed over to a replica`,
       spares: "all",
       prepare,
-      strike: (swarm) => swarm.switchover(),
+      strike: (swarm) => swarm.switchover(cluster),
     },
     {
       name: "postgres",
-      what: "PostgreSQL's primary killed",
+      what: `${whose} primary killed`,
       spares: "none",
       stallMsMax: 15_000,
       prepare,
       async strike(swarm) {
-        await swarm.signal(await swarm.leader());
+        await swarm.signal(await swarm.leader(cluster));
         await swarm.ready();
-        await swarm.leader();
+        await swarm.leader(cluster);
       },
     },
   ];
 }
 
-/** In this order; `small` is one of each. */
-export function eventsOf(size: "small" | "full"): Event[] {
-  if (size === "small")
+const ALL = ["PostgreSQL's", "patroni"] as const;
+
+/** In this order; `small` is one of each, and `clusters` three clusters of PostgreSQL beside it. */
+export function eventsOf(mode: string): Event[] {
+  if (mode === "clusters") return lead("the orders'", "patroni-order");
+  if (mode === "small")
     return [
       ...EVERYWHERE,
-      ...lead({ "patroni-2": 1 }),
+      ...lead(...ALL, { "patroni-2": 1 }),
       { ...COLD, prepare: (swarm) => swarm.scale({ ...ONCE, "patroni-2": 0 }) },
     ];
   return [
     ...EVERYWHERE,
-    ...lead(),
+    ...lead(...ALL),
     ...["kafka-2", "rabbitmq-2", "redis-1"].map(
       (member): Event => ({
         name: member.replace(/-\d$/, ""),

@@ -20,6 +20,7 @@ import { openSwarm } from "./swarm.ts";
 import type { Trial } from "./trial.ts";
 
 const USAGE = `bun run test:stack [small | full]
+bun run test:stack clusters  small, and clusters of PostgreSQL of their own for auth, product and order: the one of orders hands over, and is killed
 bun run test:stack restore   a backup under load, everything removed, and all of it as it was at a moment in between
 bun run test:stack observe   the life of an order in what stack.observe.yml sees it with, and a page for a service that is gone
 STACK_EVENTS=upgrade,kill   only these
@@ -37,12 +38,13 @@ interface Mode {
   tried(trial: Trial): Promise<Counts>;
 }
 
-/** `events` are of small and full. */
+/** `events` are of small, full and clusters. */
 function modesOf(events: Event[]): Record<string, Mode> {
   const tried = (trial: Trial) => befall(trial, events);
   return {
     small: { overlays: ["small"], tried },
     full: { overlays: [], tried },
+    clusters: { overlays: ["small", "clusters"], tried },
     restore: { overlays: ["small", "backup"], tried: restoreIn },
     observe: { overlays: ["small", "observe"], tried: observeIn },
   };
@@ -53,9 +55,7 @@ type Closers = (() => unknown)[];
 if (import.meta.main) {
   const [size = "small", ...more] = process.argv.slice(2);
   const wanted = process.env["STACK_EVENTS"]?.split(",").filter(Boolean) ?? [];
-  const events = eventsOf(size === "full" ? "full" : "small").filter(
-    ({ name }) => wanted.length === 0 || wanted.includes(name),
-  );
+  const events = eventsOf(size).filter(({ name }) => wanted.length === 0 || wanted.includes(name));
   const mode = modesOf(events)[size];
   if (!mode || more.length > 0) {
     process.stderr.write(`${USAGE}\n`);

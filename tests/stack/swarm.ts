@@ -60,7 +60,7 @@ export interface Swarm {
   /** Resolves when a member of that cluster has every commit that is acknowledged, besides the one that leads. */
   replicated(cluster?: string): Promise<void>;
   /** A planned one, as an upgrade has it; resolves when another member leads. */
-  switchover(): Promise<void>;
+  switchover(cluster?: string): Promise<void>;
   /** Resolves when all is ready. */
   ready(): Promise<void>;
   /** How many of how many services are ready. */
@@ -180,11 +180,11 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
     async replicated(cluster) {
       await until("a replica has every commit", async () => (await standbyOf(STACK, env, cluster)) !== undefined);
     },
-    async switchover() {
-      const before = await leader();
+    async switchover(cluster) {
+      const before = await leader(cluster);
       if (!(await stepDown(before, STACK, env))) throw new Error(`expected ${before} to step down, it did not`);
       await until("another member leads", async () => {
-        const now = await leaderOf(STACK, env);
+        const now = await leaderOf(STACK, env, cluster);
         return now !== undefined && now !== before;
       });
     },
