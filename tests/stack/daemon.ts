@@ -24,6 +24,8 @@ export interface Daemon {
   /** The environment of commands that are for it. */
   env: Record<string, string>;
   docker(...args: string[]): Promise<string>;
+  /** A folder that each of its processes is told. */
+  execRoot: string;
   /** Where processes of this machine are found from inside containers. */
   gateway: string;
   /** Ends it with all that it made, but for its images where the folder is kept. */
@@ -104,7 +106,7 @@ export async function startDaemon(folder: string): Promise<Daemon> {
     await docker("swarm", "init", ...address);
     const node = (await docker("node", "ls", "-q")).trim();
     await docker("node", "update", ...SLOTS.flatMap((slot) => ["--label-add", `${slot}=true`]), node);
-    return { host, env, docker, gateway: await addressOfBridge(), end };
+    return { host, env, docker, execRoot: path("exec"), gateway: await addressOfBridge(), end };
   } catch (error) {
     await end();
     throw error;

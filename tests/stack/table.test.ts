@@ -3,6 +3,7 @@ import type { Attempt } from "../chaos/client.ts";
 import type { OrderState, State } from "../chaos/state.ts";
 import { type Event, eventsOf } from "./events.ts";
 import { type Passed, rowOf, tableOf } from "./table.ts";
+import { tooMuch, totalOf } from "./usage.ts";
 
 const FROM = 1_000;
 const TO = 2_000;
@@ -136,8 +137,19 @@ test("columns are as wide as what is in them", () => {
   expect(new Set(lines.map((line) => line.length)).size).toBe(1);
 });
 
+test("a stack that takes more than its machine has is found, and its tasks are counted together", () => {
+  const uses = [
+    { of: "order", tasks: 2, memoryMiB: 300, cores: 0.5 },
+    { of: "the Engine", tasks: 3, memoryMiB: 200.4, cores: 0.25 },
+  ];
+  expect(totalOf(uses)).toEqual({ of: "together", tasks: 5, memoryMiB: 500.4, cores: 0.75 });
+  const found = (max: number | undefined) => tooMuch(uses, max).flatMap((finding) => finding.found);
+  expect(found(499)).toEqual(["it took 500 MiB of memory, expected 499 at most"]);
+  expect([found(500), tooMuch(uses, undefined)]).toEqual([[], []]);
+});
+
 test("no two events have one name", () => {
-  for (const size of ["small", "full"] as const) {
+  for (const size of ["small", "full", "clusters"]) {
     const names = eventsOf(size).map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
   }

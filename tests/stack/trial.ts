@@ -22,6 +22,8 @@ export interface Trial {
   /** Where pages went. */
   pager: Pager;
   since: Date;
+  /** What all of it may take of the machine's memory. */
+  memoryMiBMax?: number;
 }
 
 /** Of two cores the stack itself wants most. */
