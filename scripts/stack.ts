@@ -19,7 +19,7 @@ bun run stack restore [--at TIME] [overlays …]
                                        a new stack as the last one was at that time, or at the end of the log
 bun run stack doctor                   what is missing before it can be deployed
 bun run stack env [overlays …]         for: eval "$(bun run stack env)"; docker stack deploy -c stack.yml bodega
-Overlays are files stack.<name>.yml: small, clusters, stripe, observe, backup. STACK names another stack than bodega.`;
+Overlays are files stack.<name>.yml: small, clusters, stripe, observe, backup, debezium. STACK names another stack than bodega.`;
 
 const STACK = process.env["STACK"] || "bodega";
 const READY_MS_MAX = 600_000;

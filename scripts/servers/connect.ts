@@ -7,9 +7,9 @@ import { JAVA, jars, jarsFolder, LOG4J, LOG4J_SETTINGS, MAVEN } from "./maven.ts
 import { portsOf } from "./ports.ts";
 import { type Kind, kept, nameOf, type Server } from "./server.ts";
 
-const WORKER = "kafka-connect-4.3.1";
+export const WORKER = "kafka-connect-4.3.1";
 /** Named like a plugin's folder, which is what it is. */
-const DEBEZIUM = "debezium-3.7.0/debezium-postgres";
+export const DEBEZIUM = "debezium-3.7.0/debezium-postgres";
 /** The worker has these; two of a kind in one process quarrel. */
 const WORKER_BRINGS = [
   "kafka-clients",

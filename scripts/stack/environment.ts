@@ -18,7 +18,7 @@ export async function stackEnvironment(overlays: string[], nodes: Node[], given:
     STACK: "bodega",
     PUBLIC_URL: publicUrl,
     BACKUPS: "/var/backups/bodega",
-    ...(overlays.includes("small") && { ETCD: "etcd-1:2379" }),
+    ...(overlays.includes("small") && { ETCD: "etcd-1:2379", BROKERS: "kafka-1:9092" }),
     ...(overlays.includes("observe") && { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" }),
     MAX_PER_NODE: nodes.length < NODES_APART ? "0" : "1",
     ...given,

@@ -14,6 +14,7 @@ const OF_SERVERS = [
   "rabbitmq_password",
   "erlang_cookie",
   "grafana_password",
+  "debezium_password",
 ];
 /** By the overlay `clusters`. */
 const OWN_CLUSTERS = ["auth", "product", "order"];

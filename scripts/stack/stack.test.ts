@@ -183,7 +183,7 @@ test("secrets are made once, and with them everything that stack.yml gives to a 
     // Of Stripe's making, not of ours.
     writeFileSync(join(folder, "stripe_secret_key"), "sk_test_nobodys");
     writeFileSync(join(folder, "stripe_webhook_secret"), "whsec_nobodys");
-    for (const overlays of [[], ["stripe"], ["clusters"], ["observe"]]) {
+    for (const overlays of [[], ["stripe"], ["clusters"], ["observe"], ["debezium"]]) {
       const file = readStackFile(overlays);
       for (const name of ["gateway", ...migratingIn(file.services), ...SERVICE_NAMES]) {
         const env = file.environment(name, { PAYMENT_PROVIDER: "embedded" });
@@ -195,11 +195,13 @@ test("secrets are made once, and with them everything that stack.yml gives to a 
   });
 });
 
-test("the small stack and Prometheus have every service", () => {
+test("the small stack, Debezium and Prometheus have every service", () => {
   const small = readFileSync(join(ROOT, "stack.small.yml"), "utf8");
+  const debezium = readFileSync(join(ROOT, "stack.debezium.yml"), "utf8");
   const prometheus = readFileSync(join(ROOT, "observability/prometheus/prometheus.yml"), "utf8");
   for (const name of SERVICE_NAMES) {
     expect(small).toContain(`\n  ${name}: *service\n`);
+    expect(debezium).toContain(`\n  ${name}: *told\n`);
     expect(prometheus).toContain(`\n          - ${name}\n`);
   }
 });

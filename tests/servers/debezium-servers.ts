@@ -1,6 +1,6 @@
 // PostgreSQL, Kafka and Kafka Connect with Debezium for one test file, and a service on them.
-import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
+import { letDebeziumTell } from "../../debezium/connectors.ts";
 import type { Backlog } from "../../packages/database/backlog.ts";
 import { openDatabase } from "../../packages/database/database.ts";
 import { databaseOn, keyOf } from "../../packages/database/provision.ts";
@@ -16,7 +16,6 @@ import { type Servers, startServers } from "../../scripts/servers/start-servers.
 import { until } from "../../scripts/servers/until.ts";
 import { loadServices } from "../../services/all.ts";
 import { startPlatform } from "../../services/platform.ts";
-import { databaseOf } from "../kit/databases.ts";
 import { absent, fetchMissing } from "../kit/servers/absent.ts";
 import type { Lying } from "./debezium-compare.ts";
 
@@ -28,7 +27,7 @@ export const NO_DEBEZIUM = absent(KINDS);
 /** Ten copies of a test side by side do not meet. */
 const BASE_PORT = 27_200 + (process.pid % 10) * 100;
 const CONNECT = "connect-1";
-const DEBEZIUM = { role: "debezium", password: "of a test" };
+const DEBEZIUM_PASSWORD = "of a test, and it's quoted";
 
 export interface DebeziumServers {
   servers: Servers;
@@ -64,7 +63,6 @@ export async function startDebezium(): Promise<DebeziumServers> {
   const admin = kafka.admin();
   await admin.connect();
   const readers = [() => admin.disconnect()];
-  const connectors = `${env("KAFKA_CONNECT_URL")}/connectors`;
 
   async function streams(service: string): Promise<void> {
     await until(`Debezium streams from ${service}`, async () => {
@@ -79,13 +77,9 @@ export async function startDebezium(): Promise<DebeziumServers> {
     sql: (statement) => superuser.sql.unsafe(statement),
     run: (service, relay, topicPrefix) => run(service, relay, { databaseUrl, brokers, topicPrefix }),
     async loadConnector(service) {
-      await superuser.sql.unsafe(`create role ${DEBEZIUM.role} login replication password '${DEBEZIUM.password}'`);
-      await superuser.sql.unsafe(`grant connect on database bodega_${service} to ${DEBEZIUM.role}`);
-      await grantOutbox(databaseUrl, service);
-      const body = await connector(service, new URL(databaseUrl));
-      const headers = { "content-type": "application/json" };
-      const answer = await fetch(`${connectors}/bodega-${service}/config`, { method: "PUT", headers, body });
-      if (!answer.ok) throw new Error(`Kafka Connect said ${answer.status}: ${await answer.text()}`);
+      const told = { DATABASE_URL: databaseUrl, DEBEZIUM_PASSWORD, KAFKA_CONNECT_URL: env("KAFKA_CONNECT_URL") };
+      // Whoever says it again changes nothing.
+      for (const _ of ["once", "again"]) await letDebeziumTell([service], told);
       await streams(service);
     },
     kill: () => servers.kill(CONNECT),
@@ -115,23 +109,6 @@ export async function startDebezium(): Promise<DebeziumServers> {
       await servers.down();
     },
   };
-}
-
-async function grantOutbox(databaseUrl: string, service: string) {
-  const own = openDatabase(databaseOf(service, databaseUrl), "test");
-  await own.sql.unsafe(`grant select on outbox to ${DEBEZIUM.role}`);
-  await own.close();
-}
-
-async function connector(service: string, postgres: URL): Promise<string> {
-  const words = {
-    SERVICE: service,
-    POSTGRES_HOST: postgres.hostname,
-    POSTGRES_PORT: postgres.port,
-    DEBEZIUM_PASSWORD: DEBEZIUM.password,
-  };
-  const template = await Bun.file(join(import.meta.dir, "../../debezium/outbox.json")).text();
-  return Object.entries(words).reduce((text, [word, value]) => text.replaceAll(word, value), template);
 }
 
 interface Where {

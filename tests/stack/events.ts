@@ -121,9 +121,10 @@ function lead(whose: string, cluster: string, replicas: Record<string, number> =
 
 const ALL = ["PostgreSQL's", "patroni"] as const;
 
-/** In this order; `small` is one of each, and `clusters` three clusters of PostgreSQL beside it. */
+/** In this order; `small` is one of each, and beside it `clusters` has three clusters of PostgreSQL, `debezium` Kafka Connect. */
 export function eventsOf(mode: string): Event[] {
   if (mode === "clusters") return lead("the orders'", "patroni-order");
+  if (mode === "debezium") return [killed("connect", "Kafka Connect", "all")];
   if (mode === "small")
     return [
       ...EVERYWHERE,
@@ -133,19 +134,21 @@ export function eventsOf(mode: string): Event[] {
   return [
     ...EVERYWHERE,
     ...lead(...ALL),
-    ...["kafka-2", "rabbitmq-2", "redis-1"].map(
-      (member): Event => ({
-        name: member.replace(/-\d$/, ""),
-        what: `${member} killed`,
-        spares: "none",
-        async strike(swarm) {
-          await swarm.signal(member);
-          await swarm.ready();
-        },
-      }),
-    ),
+    ...["kafka-2", "rabbitmq-2", "redis-1"].map((member) => killed(member)),
     COLD,
   ];
+}
+
+function killed(service: string, what = service, spares: Event["spares"] = "none"): Event {
+  return {
+    name: service.replace(/-\d$/, ""),
+    what: `${what} killed`,
+    spares,
+    async strike(swarm) {
+      await swarm.signal(service);
+      await swarm.ready();
+    },
+  };
 }
 
 async function expectImage(swarm: Swarm, image: string, services: string[]): Promise<void> {

@@ -4,6 +4,7 @@ import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, wri
 import { join } from "node:path";
 import { must, run } from "../../scripts/command.ts";
 import { buildAll } from "../../scripts/observe/build.ts";
+import { DEBEZIUM, WORKER } from "../../scripts/servers/connect.ts";
 import { KAFKA_JARS } from "../../scripts/servers/kafka.ts";
 import { MAILHOG } from "../../scripts/servers/mailhog.ts";
 import { jarsFolder, LOG4J_SETTINGS } from "../../scripts/servers/maven.ts";
@@ -63,17 +64,29 @@ const OBSERVERS: Image[] = [
   { name: "prometheus", tag: "prom/prometheus:v3.5.0" },
 ];
 
+/** Of stack.debezium.yml. */
+const CONNECT: Image = {
+  name: "connect",
+  tag: "quay.io/debezium/connect:3.7.0.Final",
+  fill(folder) {
+    cpSync(jarsFolder(WORKER), join(folder, "libs"), { recursive: true });
+    cpSync(jarsFolder(DEBEZIUM), join(folder, "plugin"), { recursive: true });
+  },
+};
+
 /** Builds those that are not there as they are to be. `folder` is for the work. */
 export async function buildStandIns(
   daemon: Daemon,
   { folder, overlays }: { folder: string; overlays: string[] },
   say: (line: string) => void,
 ): Promise<void> {
-  await fetchMissing(["kafka", "mailhog"]);
+  const debezium = overlays.includes("debezium");
+  await fetchMissing(["kafka", "mailhog", ...(debezium ? (["connect"] as const) : [])]);
   await importBase(daemon, folder, say);
   const observed = overlays.includes("observe");
   const binaries = observed ? await buildAll(say) : {};
-  for (const { name, tag, fill, built } of observed ? [...IMAGES, ...OBSERVERS] : IMAGES) {
+  const images = [...IMAGES, ...(observed ? OBSERVERS : []), ...(debezium ? [CONNECT] : [])];
+  for (const { name, tag, fill, built } of images) {
     const print = printOf(name);
     if ((await madeOf(daemon, tag)) === print) continue;
     say(`  building ${tag}`);

@@ -12,6 +12,7 @@ import { openShop } from "../chaos/shop.ts";
 import { openPager } from "../observability/pages.ts";
 import { befall } from "./befall.ts";
 import { daemonMissing, startDaemon } from "./daemon.ts";
+import { debeziumIn } from "./debezium.ts";
 import { type Event, eventsOf } from "./events.ts";
 import { buildStandIns } from "./images.ts";
 import { observeIn } from "./observe.ts";
@@ -23,6 +24,7 @@ const USAGE = `bun run test:stack [small | full]
 bun run test:stack clusters  small, and clusters of PostgreSQL of their own for auth, product and order: the one of orders hands over, and is killed
 bun run test:stack restore   a backup under load, everything removed, and all of it as it was at a moment in between
 bun run test:stack observe   the life of an order in what stack.observe.yml sees it with, and a page for a service that is gone
+bun run test:stack debezium  small, with Debezium in place of the relays: away for a while, and killed
 STACK_EVENTS=upgrade,kill   only these
 STACK_FOLDER=…              where images are kept for the next run
 CHAOS_SEED=…                the orders of another run`;
@@ -42,6 +44,7 @@ interface Mode {
   tried(trial: Trial): Promise<Counts>;
 }
 
+/** `events` are of small, full, clusters and debezium. */
 function modesOf(events: Event[]): Record<string, Mode> {
   const tried = (trial: Trial) => befall(trial, events);
   return {
@@ -50,6 +53,7 @@ function modesOf(events: Event[]): Record<string, Mode> {
     clusters: { overlays: ["small", "clusters"], tried },
     restore: { overlays: ["small", "backup"], tried: restoreIn },
     observe: { overlays: ["small", "observe"], tried: observeIn },
+    debezium: { overlays: ["small", "debezium"], tried: (trial) => debeziumIn(trial, events) },
   };
 }
 
