@@ -29,7 +29,7 @@ const EVERYWHERE: Event[] = [
     spares: "all",
     async strike(swarm) {
       const image = await swarm.variant("next", "LABEL next=1");
-      await swarm.stack(["upgrade"], image);
+      await swarm.stack(["upgrade"], { BODEGA_IMAGE: image });
       await expectImage(swarm, image, ["gateway", "order", "mail"]);
     },
   },
@@ -78,6 +78,20 @@ const EVERYWHERE: Event[] = [
     strike: (swarm) => swarm.signal("haproxy", "USR2"),
   },
 ];
+
+/** Of a cluster with replicas. */
+const MEMBERS: Event = {
+  name: "members",
+  what: "PostgreSQL's members updated, the leader last and after a switchover",
+  spares: "all",
+  prepare: (swarm) => swarm.replicated(),
+  async strike(swarm) {
+    const before = await swarm.leader();
+    await swarm.stack(["upgrade"], { BODEGA_IMAGE: await swarm.imageOf("order"), PG_MEMORY: "800M" });
+    const after = await swarm.leader();
+    if (after === before) throw new Error(`expected ${before} to hand over before it was updated, it leads`);
+  },
+};
 
 const COLD: Event = {
   name: "cold",
@@ -134,6 +148,7 @@ export function eventsOf(mode: string): Event[] {
   return [
     ...EVERYWHERE,
     ...lead(...ALL),
+    MEMBERS,
     ...["kafka-2", "rabbitmq-2", "redis-1"].map((member) => killed(member)),
     COLD,
   ];

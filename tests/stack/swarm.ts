@@ -43,8 +43,8 @@ export interface Swarm {
   databaseUrl(address: string): string;
   /** The server that a service keeps its database on, such as "pg:5432". */
   serverOf(service: string): string;
-  /** `bun run stack …`; its image is the product's own where none is named. */
-  stack(words: string[], image?: string): Promise<void>;
+  /** `bun run stack …`; `told` are variables of stack.yml, which has others of its own. */
+  stack(words: string[], told?: Record<string, string>): Promise<void>;
   /** An image that differs from the product's by these lines of a Dockerfile. */
   variant(name: string, lines: string): Promise<string>;
   /** Tasks by service, as many as are wanted; resolves when they are all there. */
@@ -129,14 +129,14 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
       return `postgres://postgres:${password}@${address}/postgres`;
     },
     serverOf: (service) => new URL(file.environment(service, env)["DATABASE_URL"] ?? "").host,
-    async stack(words, image) {
+    async stack(words, told) {
       const child = Bun.spawn([process.execPath, join(ROOT, "scripts", "stack.ts"), ...words, ...overlays], {
         cwd: ROOT,
-        env: { ...process.env, ...env, ...(image && { BODEGA_IMAGE: image }) },
+        env: { ...process.env, ...env, ...told },
         stdio: ["ignore", "pipe", "pipe"],
       });
-      const told = Promise.all([tellLines(child.stdout, say), tellLines(child.stderr, say)]);
-      const [code] = await Promise.all([child.exited, told]);
+      const telling = Promise.all([tellLines(child.stdout, say), tellLines(child.stderr, say)]);
+      const [code] = await Promise.all([child.exited, telling]);
       if (code !== 0) throw new Error(`bun run stack ${words.join(" ")} ended with ${code}`);
     },
     async variant(name, lines) {
