@@ -22,6 +22,8 @@ export interface Attempt {
   /** Since the call that it belongs to began: what a customer has waited for so far. */
   waitedMs: number;
   failed: boolean;
+  /** Its status and how its text begins, where it has to be asked again; null where it need not. */
+  turnedAway: string | null;
 }
 
 export interface Call {
@@ -69,9 +71,11 @@ export function createClient(
       const asked = { ...init(), ...(ca && { tls: { ca } }), signal: AbortSignal.timeout(answerMsMax) };
       const answer = await attempt(url, asked);
       const failed = answer === null || answer.status >= 500;
+      const said = answer === null ? "nothing" : `${answer.status} ${answer.text.slice(0, 200)}`;
+      const turnedAway = failed || comesBack(answer) ? said : null;
       const endedAt = Date.now();
-      attempts.push({ what: `${asked.method} ${pathOf(url)}`, endedAt, waitedMs: endedAt - began, failed });
-      met.push(answer === null ? "nothing" : `${answer.status} ${answer.text.slice(0, 200)}`);
+      attempts.push({ what: `${asked.method} ${pathOf(url)}`, endedAt, waitedMs: endedAt - began, failed, turnedAway });
+      met.push(said);
       if (answer === null || answer.status === badGateway) tries.unanswered += 1;
       else if (answer.status === 504) tries.late += 1;
       else if (comesBack(answer)) tries.unavailable += 1;

@@ -11,7 +11,7 @@ const PLACED = new Date("2026-01-05T08:00:00Z");
 const EXPIRED = new Date("2026-01-06T08:00:00Z");
 
 function attempt(endedAt: number, more: Partial<Attempt> = {}): Attempt {
-  return { what: "POST /v1/orders", endedAt, waitedMs: 40, failed: false, ...more };
+  return { what: "POST /v1/orders", endedAt, waitedMs: 40, failed: false, turnedAway: null, ...more };
 }
 
 function event(spares: Event["spares"]): Event {
