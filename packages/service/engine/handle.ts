@@ -54,7 +54,8 @@ export async function handle(
   kind: Kind,
   envelopes: (Envelope & Partial<Pick<JobRow, "due_at">>)[],
 ): Promise<void> {
-  const decoded = envelopes.map((envelope) => ({ envelope, message: decodeMessage(handler.schema, envelope) }));
+  const decode = kind === "fact" ? decodeFact : decodeBody;
+  const decoded = envelopes.map((envelope) => ({ envelope, message: decodeMessage(handler.schema, envelope, decode) }));
   const taken = decoded.map(({ envelope, message }) => ({
     message,
     ...handling(app.service, message, envelope),
@@ -83,9 +84,13 @@ export async function handle(
 }
 
 /** The message alone, with its body decoded where there is a schema. */
-export function decodeMessage(schema: DescMessage | undefined, envelope: Envelope): Envelope<unknown> {
+export function decodeMessage(
+  schema: DescMessage | undefined,
+  envelope: Envelope,
+  decode = decodeBody,
+): Envelope<unknown> {
   const { id, type, source, key, time, traceparent, correlationId, body } = envelope;
-  return { id, type, source, key, time, traceparent, correlationId, body: schema ? decodeBody(schema, body) : body };
+  return { id, type, source, key, time, traceparent, correlationId, body: schema ? decode(schema, body) : body };
 }
 
 /** Of a message that has failed, perhaps because it cannot be decoded. */
@@ -97,7 +102,25 @@ export function contextOfFailed(schema: DescMessage | undefined, envelope: Envel
   }
 }
 
-function decodeBody(schema: DescMessage, body: Uint8Array): unknown {
+/** By their bodies: the services of a process are handed the same ones. */
+const decodedFacts = new WeakMap<Uint8Array, object>();
+
+/** Once for all services that hear it here. It says what has happened: nobody can change it. */
+function decodeFact(schema: DescMessage, body: Uint8Array): object {
+  const known = decodedFacts.get(body);
+  if (known) return known;
+  const fact = frozen(decodeBody(schema, body));
+  decodedFacts.set(body, fact);
+  return fact;
+}
+
+function frozen<T extends object>(value: T): T {
+  // Bytes cannot be frozen.
+  for (const part of Object.values(value)) if (part instanceof Object && !(part instanceof Uint8Array)) frozen(part);
+  return Object.freeze(value);
+}
+
+function decodeBody(schema: DescMessage, body: Uint8Array): object {
   try {
     return fromBinary(schema, body);
   } catch (error) {

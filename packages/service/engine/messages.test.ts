@@ -1,5 +1,5 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { eventually } from "../../../tests/kit/eventually.ts";
 import { testPorts } from "../../../tests/kit/ports.ts";
 import type { Envelope, FactEnvelope } from "../../api/envelope.ts";
@@ -32,7 +32,7 @@ function created(orderId: string, digit: string): FactEnvelope {
     ...{ id: crypto.randomUUID(), type: "order.created", topic: "order", key: orderId, source: "bodega/order" },
     ...{
       time: new Date("2026-01-04T07:00:00.123Z"),
-      body: toBinary(OrderCreated.schema, create(OrderCreated.schema, { orderId })),
+      body: toBinary(OrderCreated.schema, create(OrderCreated.schema, { orderId, lines: [{ quantity: 1 }] })),
     },
     ...{ traceparent: `00-${digit.repeat(32)}-${digit.repeat(16)}-01`, correlationId: `request-${digit}` },
   };
@@ -69,6 +69,19 @@ test("a fact that fails, is parked and replayed reaches its handler with all tha
   await eventually(async () => (await count(app, "jobs")) + (await count(app, "parked")) === 0);
   expect(seen.length).toBeGreaterThan(2);
   for (const each of seen) expect(each).toEqual(attributes(fact));
+});
+
+test("a fact is decoded once for all who hear it in a process, and none of them can change it", async () => {
+  const heard: MessageShape<typeof OrderCreated.schema>[] = [];
+  const hears = [on(OrderCreated, (_app, { body }) => void heard.push(body))];
+  const fact = created("a", "1");
+  for (const { ports } of [await run({ hears }), await run({ hears })]) await ports.events.publish([fact]);
+  await eventually(() => heard.length === 2);
+  const [one, other] = heard;
+  if (!one || !other) throw new Error("expected two");
+  expect(one === other).toBe(true);
+  expect(() => Object.assign(one, { orderId: "b" })).toThrow(TypeError);
+  expect(() => one.lines.splice(0, 1)).toThrow(TypeError);
 });
 
 test("what a set causes carries the context of the message that caused it, as do its log lines", async () => {
