@@ -163,7 +163,7 @@ function validated(method: DescMethod, request: Message): Message {
 export function validate(method: DescMethod, request: Message): void {
   const tooLong = findTooLong(method.input, request);
   if (tooLong) throw invalidField(tooLong.field, `must contain no more than ${tooLong.itemsMax} item(s)`);
-  const nul = fieldWithNul(request);
+  const nul = pathToNul(request);
   if (nul) throw invalidField(nul, "must not contain the character U+0000");
   const result = validator.validate(method.input, request);
   if (result.kind === "valid") return;
@@ -175,13 +175,15 @@ export function validate(method: DescMethod, request: Message): void {
   );
 }
 
-function fieldWithNul(value: object): string | undefined {
-  for (const [name, part] of Object.entries(value)) {
-    const step = () => (Array.isArray(value) ? `[${name}]` : snake(name));
-    if (typeof part === "string" && part.includes("\0")) return step();
-    if (typeof part !== "object" || part === null || part instanceof Uint8Array) continue;
-    const inside = fieldWithNul(part);
-    if (inside) return `${step()}${inside.startsWith("[") ? "" : "."}${inside}`;
+/** The path to the first text in `value` that has the character U+0000; empty when it is that text. */
+function pathToNul(value: unknown): string | undefined {
+  if (typeof value === "string") return value.includes("\0") ? "" : undefined;
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return undefined;
+  for (const name in value) {
+    const inside = pathToNul(value[name as keyof typeof value]);
+    if (inside === undefined) continue;
+    const step = Array.isArray(value) ? `[${name}]` : snake(name);
+    return `${step}${inside === "" || inside.startsWith("[") ? "" : "."}${inside}`;
   }
   return undefined;
 }
