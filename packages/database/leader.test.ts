@@ -71,7 +71,7 @@ test("who has lost the lead finds nothing and forgets nothing, whatever it belie
   await eventually(() => old.term !== undefined);
   await put(database, 1, 3);
   const read = await nextOutbox(database.sql, there(old.term), [], 10);
-  expect(read.map(({ body }) => body[0])).toEqual([1, 2, 3]);
+  expect(read.map(({ position }) => position)).toEqual([1n, 2n, 3n]);
   await database.sql`update leaders set holder = 'another', epoch = epoch + 1`;
   const published = read.map(({ position }) => position);
   expect(await nextOutbox(database.sql, there(old.term), published, 10)).toEqual([]);

@@ -3,22 +3,41 @@ import type { Term } from "./campaign.ts";
 import type { Sql } from "./database.ts";
 import { correlationId } from "./envelope.ts";
 import { leads } from "./leader.ts";
+import type { Found } from "./recent.ts";
+import type { Row } from "./story.ts";
 
 /** A committed fact on its way out. Its source is the service whose outbox it is. */
-export interface OutboxRow extends Omit<FactEnvelope, "source"> {
+export type Outgoing = Omit<FactEnvelope, "source">;
+
+export interface OutboxRow extends Outgoing {
   position: bigint;
 }
 
+/** What a row says that this process has written. */
+export function outgoing({ id, aggregatetype, aggregateid, type, payload, time, ...carried }: Row): Outgoing {
+  if (!(payload instanceof Uint8Array && time instanceof Date)) throw new Error(`expected a fact in row ${id}`);
+  return {
+    id: String(id),
+    topic: String(aggregatetype),
+    key: String(aggregateid),
+    type: String(type),
+    time,
+    traceparent: String(carried["traceparent"]),
+    correlationId: String(carried["correlation_id"]),
+    body: payload,
+  };
+}
+
 /**
- * Forgets the facts that were published and reads the oldest of the others, in one statement. No lock is held while they are published: who stops in the middle
+ * Forgets the facts that were published and finds the oldest of the others, in one statement. No lock is held while they are published: who stops in the middle
  * of that holds up nobody. Without the lead it forgets nothing and finds nothing.
  */
-export function nextOutbox(sql: Sql, term: Term, published: bigint[], rowsMax: number): Promise<OutboxRow[]> {
+export function nextOutbox(sql: Sql, term: Term, published: bigint[], rowsMax: number): Promise<Found[]> {
   const gone = published.map(String);
-  return sql<OutboxRow[]>`
+  return sql<Found[]>`
     with lead as materialized (select ${leads(sql, term)} as lasts),
     forgotten as (delete from outbox where position = any(${gone}::bigint[]) and (select lasts from lead))
-    select ${columns(sql)}
+    select position, id
     from outbox where (select lasts from lead) and position <> all(${gone}::bigint[]) order by position limit ${rowsMax}`;
 }
 

@@ -3,7 +3,7 @@ import { testDatabase } from "../../tests/kit/databases.ts";
 import { eventually } from "../../tests/kit/eventually.ts";
 import { createLog } from "../telemetry/log.ts";
 import { type Database, openDatabase } from "./database.ts";
-import { type OutboxRow, outboxBacklog } from "./outbox.ts";
+import { type Outgoing, outboxBacklog, readAt } from "./outbox.ts";
 import { type Publish, type Relay, startPollRelay } from "./relay.ts";
 import { startWalRelay } from "./wal.ts";
 
@@ -20,7 +20,7 @@ for (const [mode, start] of Object.entries(MODES)) {
     test("publishes what was committed before and after it started, in order, and empties the outbox", async () => {
       const { database, relayUrl: url } = await testDatabase();
       await put(database, "a", 1, 5);
-      const got: OutboxRow[] = [];
+      const got: Outgoing[] = [];
       const relay = start(database, url, async (rows) => void got.push(...rows));
       await eventually(() => got.length >= 5);
       for (let index = 6; index <= 30; index++) {
@@ -43,7 +43,7 @@ for (const [mode, start] of Object.entries(MODES)) {
 
     test("never tells what was rolled back", async () => {
       const { database, relayUrl: url } = await testDatabase();
-      const got: OutboxRow[] = [];
+      const got: Outgoing[] = [];
       const relay = start(database, url, async (rows) => void got.push(...rows));
       const aborted = database.transaction(async (sql) => {
         await insert(sql, "ghost", 1);
@@ -60,7 +60,7 @@ for (const [mode, start] of Object.entries(MODES)) {
 
     test("tells a transaction that commits late with a low position", async () => {
       const { database, relayUrl: url } = await testDatabase();
-      const got: OutboxRow[] = [];
+      const got: Outgoing[] = [];
       const relay = start(database, url, async (rows) => void got.push(...rows));
       await put(database, "first", 1, 1);
       await eventually(() => got.length >= 1);
@@ -86,7 +86,7 @@ for (const [mode, start] of Object.entries(MODES)) {
 
     test("a publish that fails is tried again, nothing is lost and the order of an aggregate stays", async () => {
       const { database, relayUrl: url } = await testDatabase();
-      const got: OutboxRow[] = [];
+      const got: Outgoing[] = [];
       let failures = 2;
       const relay = start(database, url, async (rows) => {
         if (failures-- > 0) throw new Error("broker away");
@@ -102,7 +102,7 @@ for (const [mode, start] of Object.entries(MODES)) {
 
     test("transactions that end while others are being published go out together, in order", async () => {
       const { database, relayUrl: url } = await testDatabase();
-      const got: OutboxRow[][] = [];
+      const got: Outgoing[][] = [];
       const hold = Promise.withResolvers<void>();
       const relay = start(database, url, async (rows) => {
         got.push(rows);
@@ -140,15 +140,46 @@ for (const [mode, start] of Object.entries(MODES)) {
   });
 }
 
+test("what this process has written goes out as the table has it, among what others have", async () => {
+  const { database } = await testDatabase();
+  const hold = Promise.withResolvers<void>();
+  const got: Outgoing[] = [];
+  const relay = startPollRelay(
+    database,
+    async (facts) => {
+      got.push(...facts);
+      await hold.promise;
+    },
+    quiet,
+  );
+  await put(database, "first", 0, 0);
+  await eventually(() => got.length === 1);
+  const own = [1, 2, 5, 6].map((index) => outboxRow("ours", index));
+  await database.sql`insert into outbox ${database.sql(own.slice(0, 2))}`;
+  await put(database, "others", 3, 4);
+  await database.sql`insert into outbox ${database.sql(own.slice(2))}`;
+  await put(database, "others", 7, 7);
+  relay.wake(own);
+  const stored = await readAt(
+    database.sql,
+    Array.from({ length: 8 }, (_, index) => BigInt(index + 1)),
+  );
+  hold.resolve();
+  await eventually(async () => (await outboxBacklog(database.sql)).depth === 0n);
+  expect(stored).toHaveLength(8);
+  expect(got).toMatchObject(stored.map(({ position: _, ...fact }) => fact));
+  await relay.close();
+  await database.close();
+});
+
 /** The planted bug: a reader that remembers the highest position it has seen passes what commits late below it. */
 test("a relay that polled by position would lose a late commit", async () => {
   const { database } = await testDatabase();
   const seen: string[] = [];
   let position = 0n;
   const pollByPosition = async () => {
-    const rows = await database.sql<
-      OutboxRow[]
-    >`select position, aggregateid as key from outbox where position > ${position} order by position`;
+    const rows = await database.sql<{ key: string; position: bigint }[]>`
+      select position, aggregateid as key from outbox where position > ${position} order by position`;
     for (const row of rows) {
       seen.push(row.key);
       position = row.position;
@@ -176,8 +207,20 @@ async function put(database: Database, key: string, from: number, to: number) {
 }
 
 async function insert(sql: Database["sql"], key: string, index: number) {
-  await sql`insert into outbox (id, aggregatetype, aggregateid, type, payload, time, traceparent, correlation_id)
-    values (gen_random_uuid(), 'order', ${key}, 'order.created', ${Buffer.from([index])}, '2026-01-05T08:00:00.123Z', '00-a-b-01', ${`r${index}`})`;
+  await sql`insert into outbox ${sql(outboxRow(key, index))}`;
+}
+
+function outboxRow(key: string, index: number) {
+  return {
+    id: crypto.randomUUID(),
+    aggregatetype: "order",
+    aggregateid: key,
+    type: "order.created",
+    payload: Buffer.from([index]),
+    time: new Date("2026-01-05T08:00:00.123Z"),
+    traceparent: "00-a-b-01",
+    correlation_id: `r${index}`,
+  };
 }
 
 /** Resolves when the log is read: what is there before goes out by the table. A role sees what its own sessions do. */
@@ -191,7 +234,7 @@ async function beingRead(url: string): Promise<void> {
   await close();
 }
 
-function distinct(rows: OutboxRow[]): OutboxRow[] {
+function distinct(rows: Outgoing[]): Outgoing[] {
   return [...new Map(rows.map((row) => [row.id, row])).values()];
 }
 

@@ -3,15 +3,17 @@ import { createBell } from "../time/bell.ts";
 import type { Term } from "./campaign.ts";
 import type { Database } from "./database.ts";
 import { lead } from "./leader.ts";
-import { nextOutbox, type OutboxRow } from "./outbox.ts";
+import { nextOutbox, type Outgoing, outgoing, readAt } from "./outbox.ts";
+import { createRecent, type Recent } from "./recent.ts";
+import type { Row } from "./story.ts";
 
 /**
  * Carries the outbox to the events port: every committed fact at least once, in commit order per aggregate.
  * One relay works per database at a time; others stand by.
  */
 export interface Relay {
-  /** Something was committed: look now instead of at the next poll. */
-  wake(): void;
+  /** These rows of the outbox were committed: look now instead of at the next poll. */
+  wake(rows?: Row[]): void;
   close(): Promise<void>;
 }
 
@@ -19,7 +21,7 @@ export interface Relay {
 export type RelayKind = "poll" | "wal" | "debezium";
 
 /** Resolves when the events port has taken the facts for good, in this order. */
-export type Publish = (rows: OutboxRow[]) => Promise<void>;
+export type Publish = (facts: Outgoing[]) => Promise<void>;
 
 const BATCH_ROWS_MAX = 500;
 const POLL_MS = 100;
@@ -29,9 +31,15 @@ export const RELAY = "relay";
 /** `pollMs`: how often to look for what other processes have committed. */
 export function startPollRelay(database: Database, publish: Publish, log: Log, pollMs = POLL_MS): Relay {
   const bell = createBell();
-  const running = lead(database, RELAY, bell, log, (term) => carry(database, term, publish, () => bell.rung(pollMs)));
+  const recent = createRecent<Outgoing>();
+  const running = lead(database, RELAY, bell, log, (term) =>
+    carry(database, term, publish, { recent, pause: () => bell.rung(pollMs) }),
+  );
   return {
-    wake: bell.ring,
+    wake(rows = []) {
+      recent.add(rows.map(outgoing));
+      bell.ring();
+    },
     async close() {
       bell.close();
       await running;
@@ -41,17 +49,24 @@ export function startPollRelay(database: Database, publish: Publish, log: Log, p
 
 /** Publishes until the outbox has been empty. */
 export async function drain(database: Database, term: Term, publish: Publish): Promise<void> {
-  await carry(database, term, publish, () => undefined);
+  await carry(database, term, publish, { recent: createRecent(), pause: () => undefined });
 }
 
-/** Publishes while `term` lasts; when there is nothing more, `pause` says whether to look again. */
-async function carry(database: Database, term: Term, publish: Publish, pause: () => Promise<unknown> | undefined) {
+interface Carrying {
+  recent: Recent<Outgoing>;
+  /** When there is nothing more, it says whether to look again. */
+  pause(): Promise<unknown> | undefined;
+}
+
+/** Publishes while `term` lasts. */
+async function carry(database: Database, term: Term, publish: Publish, { recent, pause }: Carrying) {
   for (let published: bigint[] = []; ; ) {
-    const rows = await nextOutbox(database.sql, term, published, BATCH_ROWS_MAX);
-    published = rows.map(({ position }) => position);
+    const found = await nextOutbox(database.sql, term, published, BATCH_ROWS_MAX);
+    const facts = await recent.first(found, (positions) => readAt(database.sql, positions));
+    published = found.slice(0, facts.length).map(({ position }) => position);
     // Who was stopped since it asked has been followed by another, who has gone on from there.
     if (!term.alive()) return;
-    if (rows.length > 0) await publish(rows);
+    if (facts.length > 0) await publish(facts);
     else {
       const waiting = pause();
       if (waiting === undefined) return;

@@ -4,6 +4,7 @@ import type { Database, Sql } from "../database/database.ts";
 import { correlationId, envelopeNames, envelopeRow } from "../database/envelope.ts";
 import { lead, leads } from "../database/leader.ts";
 import { LOCKS } from "../database/lock-numbers.ts";
+import { createRecent, type Found, type Recent } from "../database/recent.ts";
 import { json } from "../database/story.ts";
 import type { Log } from "../telemetry/log.ts";
 import { backoffMs, SOON } from "../time/backoff.ts";
@@ -11,7 +12,6 @@ import { type Bell, createBell } from "../time/bell.ts";
 import { inspectLog } from "./embedded-inspect.ts";
 import type { Events, FactHandler, Subscription } from "./events.ts";
 import { forgetBefore, forgetFacts, REPEAT_MS, retireGroups } from "./forget.ts";
-import { createRecent, type Recent } from "./recent.ts";
 
 const BATCH_MESSAGES_MAX = 200;
 const POLL_MS = 200;
@@ -21,7 +21,7 @@ const PRUNE_EVERY_MS = 60_000;
 export function createEmbeddedEvents(database: Database, log: Log, now: () => Date, pollMs = POLL_MS): Events {
   const listeners = new Set<Listener>();
   const registering = new Set<Promise<void>>();
-  const recent = createRecent();
+  const recent = createRecent<FactEnvelope>();
   const closing = new AbortController();
   let prunedAt = Number.NEGATIVE_INFINITY;
   let pruning: Promise<void> | undefined;
@@ -121,7 +121,7 @@ interface Reading {
   pollMs: number;
   log: Log;
   term: Term;
-  recent: Recent;
+  recent: Recent<FactEnvelope>;
 }
 
 async function read(
@@ -134,16 +134,18 @@ async function read(
   for (let failures = 0, handled = 0n; ; ) {
     interest.types = types();
     const { upTo, found } = await nextFacts(database.sql, interest, term, handled);
-    const facts = await readWhole(database.sql, found, recent);
+    const facts = await recent.first(found, (positions) => readAt(database.sql, positions));
+    // What is left of those that were found is found again.
+    const reached = facts.length < found.length ? found[facts.length - 1]?.position : upTo;
     handled = 0n;
     if (!term.alive()) return;
-    if (upTo === null) {
+    if (!reached) {
       await bell.rung(pollMs);
       continue;
     }
     try {
       if (facts.length > 0) await handler(facts);
-      handled = upTo;
+      handled = reached;
       failures = 0;
     } catch (error) {
       failures += 1;
@@ -157,12 +159,6 @@ async function register(sql: Sql, { group, topics, types }: Interest): Promise<v
   await sql`
     insert into fact_offsets (consumer, topics, types, position) values (${group}, ${topics}, ${types}, 0)
     on conflict (consumer) do update set topics = excluded.topics, types = excluded.types, hours_missing = 0`;
-}
-
-/** Where a fact is in the log. */
-interface Found {
-  position: bigint;
-  id: string;
 }
 
 /**
@@ -190,20 +186,10 @@ async function nextFacts(
   return { upTo: rows[0]?.up_to ?? null, found };
 }
 
-/** What this process has told itself it knows; what has the same id is the same fact. */
-async function readWhole(sql: Sql, found: Found[], recent: Recent): Promise<FactEnvelope[]> {
-  const known = new Map(found.map(({ id }) => [id, recent.of(id)]));
-  const unknown = found.flatMap(({ id, position }) => (known.get(id) ? [] : String(position)));
-  if (unknown.length > 0) {
-    const rows = await sql<FactEnvelope[]>`
-      select id, type, topic, key, source, time, body, traceparent, ${correlationId(sql)} from facts where position = any(${unknown}::bigint[])`;
-    for (const fact of rows) known.set(fact.id, fact);
-  }
-  return found.map(({ id, position }) => {
-    const fact = known.get(id);
-    if (!fact) throw new Error(`expected fact ${id} at ${position} of the log, found none`);
-    return fact;
-  });
+function readAt(sql: Sql, positions: bigint[]): Promise<FactEnvelope[]> {
+  return sql<FactEnvelope[]>`
+    select id, type, topic, key, source, time, body, traceparent, ${correlationId(sql)} from facts
+    where position = any(${positions.map(String)}::bigint[])`;
 }
 
 /** Appends take turns, so that positions become visible in their order and no reader passes one that is still to come. */

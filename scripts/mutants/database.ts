@@ -177,8 +177,8 @@ export const DATABASE: Mutant[] = [
   {
     name: "events: a fact counts as handled before its handler",
     file: "packages/events/embedded.ts",
-    find: "      if (facts.length > 0) await handler(facts);\n      handled = upTo;",
-    replace: "      handled = upTo;\n      if (facts.length > 0) await handler(facts);",
+    find: "      if (facts.length > 0) await handler(facts);\n      handled = reached;",
+    replace: "      handled = reached;\n      if (facts.length > 0) await handler(facts);",
     tests: ["packages/events/embedded.test.ts"],
   },
   {
@@ -203,11 +203,25 @@ export const DATABASE: Mutant[] = [
     tests: ["packages/database/retention.test.ts"],
   },
   {
-    name: "events: what another process told is not read",
-    file: "packages/events/embedded.ts",
+    name: "recent: what another process wrote is not read",
+    file: "packages/database/recent.ts",
     find: "return found.map(({ id, position }) => {",
-    replace: "return found.filter(({ id }) => recent.of(id)).map(({ id, position }) => {",
+    replace: "return found.filter(({ id }) => kept.has(id)).map(({ id, position }) => {",
+    tests: ["packages/events/embedded.test.ts::what another process tells", "packages/database/relay.test.ts"],
+  },
+  {
+    name: "recent: what is left of the facts that were found counts as handled",
+    file: "packages/events/embedded.ts",
+    find: "const reached = facts.length < found.length ? found[facts.length - 1]?.position : upTo;",
+    replace: "const reached = upTo;",
     tests: ["packages/events/embedded.test.ts::what another process tells"],
+  },
+  {
+    name: "recent: what is left of the outbox is forgotten untold",
+    file: "packages/database/relay.ts",
+    find: "found.slice(0, facts.length).map(",
+    replace: "found.map(",
+    tests: ["packages/database/relay.test.ts"],
   },
   {
     name: "events: a group passes over facts of types it wants",

@@ -6,7 +6,7 @@ import { type Batcher, createBatcher } from "../../database/batch.ts";
 import { type Database, unlessDeadlocked } from "../../database/database.ts";
 import { type ReadBack, startDebeziumRelay } from "../../database/debezium.ts";
 import { migrate } from "../../database/migrate.ts";
-import type { OutboxRow } from "../../database/outbox.ts";
+import type { Outgoing } from "../../database/outbox.ts";
 import { type Relay, type RelayKind, startPollRelay } from "../../database/relay.ts";
 import type { Replicas } from "../../database/replicas.ts";
 import { type Recorded, type Recorder, record, type Tx, write } from "../../database/story.ts";
@@ -95,7 +95,7 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
   const wakes: { relay?: Relay; worker?: Worker } = {};
   const committed = (recorded: Recorded) => {
     for (const { table, rows } of recorded.values()) {
-      if (table === "outbox") wakes.relay?.wake();
+      if (table === "outbox") wakes.relay?.wake(rows);
       if (table === "jobs") wakes.worker?.enqueued(rows);
     }
   };
@@ -262,10 +262,10 @@ const CALL_TIMEOUT_MS = 5_000;
 
 function startRelay({ database, relayUrl, relay, pollMs, events, metrics }: Ports, service: string, log: Log): Relay {
   const published = (count: number) => metrics.published.inc({ service }, count);
-  const publish = async (rows: OutboxRow[]) => {
-    const facts = rows.map(({ position: _, ...fact }) => ({ ...fact, source: sourceOf(service) }));
-    await sending(service, facts, (sent) => events.publish(sent));
-    published(rows.length);
+  const publish = async (facts: Outgoing[]) => {
+    const named = facts.map((fact) => ({ ...fact, source: sourceOf(service) }));
+    await sending(service, named, (sent) => events.publish(sent));
+    published(facts.length);
   };
   if (relay === "wal") return startWalRelay(database, relayUrl, publish, log);
   if (relay === "poll") return startPollRelay(database, publish, log, pollMs);
