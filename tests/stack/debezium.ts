@@ -2,13 +2,11 @@
 import { GetBacklogResponseSchema } from "../../packages/api/gen/bodega/ops/v1/ops_pb.ts";
 import type { Counts } from "../../scripts/command.ts";
 import { until } from "../../scripts/servers/until.ts";
-import { SERVICE_NAMES } from "../../services/all.ts";
 import { must } from "../chaos/client.ts";
 import { oneOrder } from "../chaos/one-order.ts";
 import { createChecks, unless } from "../observability/check.ts";
 import { befall } from "./befall.ts";
 import type { Event } from "./events.ts";
-import { STACK } from "./swarm.ts";
 import type { Trial } from "./trial.ts";
 
 /** A relay of ours takes a tenth of a second. */
@@ -17,7 +15,7 @@ const AWAY_MS = 10_000;
 const OVERTAKEN = "relay.overtaken";
 
 export async function debeziumIn(trial: Trial, events: Event[]): Promise<Counts> {
-  const { daemon, swarm, client, shop } = trial;
+  const { swarm, client, shop } = trial;
   const checks = createChecks();
   const waiting = async () => {
     const asked = { method: "GET", path: "/v1/backlog", token: shop.adminToken } as const;
@@ -49,10 +47,8 @@ export async function debeziumIn(trial: Trial, events: Event[]): Promise<Counts>
   });
   const { passed, failed, skipped } = await befall(trial, events);
   await checks.checkNow("no service had to tell by itself what Debezium did not", async () => {
-    const logs = SERVICE_NAMES.map((name) => daemon.docker("service", "logs", "--raw", `${STACK}_${name}`));
-    const lines = (await Promise.all(logs))
-      .flatMap((log) => log.split("\n"))
-      .filter((line) => line.includes(OVERTAKEN));
+    const logs = await swarm.logs();
+    const lines = logs.flatMap(({ said }) => said.split("\n")).filter((line) => line.includes(OVERTAKEN));
     return unless(lines.length === 0, () => lines.slice(0, 3).join("; "));
   });
   const own = checks.counts();

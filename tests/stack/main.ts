@@ -1,5 +1,5 @@
 // bun run test:stack: stack.yml as it is on a swarm of one node, orders through HAProxy with TLS all the time, and what may befall it; then the books.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Counts, summary } from "../../scripts/command.ts";
@@ -17,7 +17,7 @@ import { type Event, eventsOf } from "./events.ts";
 import { buildStandIns } from "./images.ts";
 import { observeIn } from "./observe.ts";
 import { restoreIn } from "./restore.ts";
-import { openSwarm } from "./swarm.ts";
+import { openSwarm, type Swarm } from "./swarm.ts";
 import type { Trial } from "./trial.ts";
 
 const USAGE = `bun run test:stack [small | full]
@@ -26,7 +26,7 @@ bun run test:stack restore   a backup under load, everything removed, and all of
 bun run test:stack observe   the life of an order in what stack.observe.yml sees it with, and a page for a service that is gone
 bun run test:stack debezium  small, with Debezium in place of the relays: away for a while, and killed
 STACK_EVENTS=upgrade,kill   only these
-STACK_FOLDER=…              where images are kept for the next run
+STACK_FOLDER=…              where images are kept for the next run, and what containers said in one that failed
 CHAOS_SEED=…                the orders of another run`;
 
 const CUSTOMERS = 4;
@@ -140,9 +140,24 @@ async function test({ overlays, memoryMiBMax, tried }: Mode, closers: Closers): 
   const options = { answerMsMax: ANSWER_MS_MAX, patienceMs: PATIENCE_MS, ca: swarm.ca, badGateway: BAD_GATEWAY };
   const client = createClient(swarm.url, dice, options);
   const mails = `http://127.0.0.1:${port("MAILS")}`;
-  const shop = await openShop(client, mails, CUSTOMERS);
-  const bar = memoryMiBMax ? { memoryMiBMax } : {};
-  return await tried({ daemon, swarm, client, shop, mails, pager, since, ...bar });
+  let failed = true;
+  try {
+    const shop = await openShop(client, mails, CUSTOMERS);
+    const bar = memoryMiBMax ? { memoryMiBMax } : {};
+    const counts = await tried({ daemon, swarm, client, shop, mails, pager, since, ...bar });
+    failed = counts.failed > 0;
+    return counts;
+  } finally {
+    // With the stack goes what it said.
+    if (failed && kept) await keepLogs(swarm, join(folder, "logs"));
+  }
+}
+
+async function keepLogs(swarm: Swarm, folder: string): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  for (const { name, said } of await swarm.logs()) writeFileSync(join(folder, `${name}.log`), said);
+  say(`  what the containers said is in ${folder}`);
 }
 
 function mailPages(port: string): string[] {

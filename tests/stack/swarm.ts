@@ -47,7 +47,7 @@ export interface Swarm {
   stack(words: string[], told?: Record<string, string>): Promise<void>;
   /** An image that differs from the product's by these lines of a Dockerfile. */
   variant(name: string, lines: string): Promise<string>;
-  /** Tasks by service, as many as are wanted; resolves when they are all there. */
+  /** Tasks by service, as many as are wanted; resolves when they are all there, and none of a service that is to have none. */
   scale(replicas: Record<string, number>): Promise<void>;
   /** SIGKILL to a container of that service, or another signal; Swarm sees to the rest. */
   signal(service: string, signal?: string): Promise<void>;
@@ -65,6 +65,8 @@ export interface Swarm {
   ready(): Promise<void>;
   /** How many of how many services are ready. */
   status(): Promise<string>;
+  /** What the containers said that are or were; what Swarm tells of a service may never end. */
+  logs(): Promise<{ name: string; said: string }[]>;
 }
 
 export async function openSwarm(place: Place, say: (line: string) => void): Promise<Swarm> {
@@ -107,6 +109,8 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
   const nameOf = (service: string) => `${STACK}_${service}`;
   const clock = async () => (await engine.get<{ SystemTime: string }>("/info")).SystemTime;
   const inspect = (service: string) => engine.get<Service>(`/services/${nameOf(service)}`);
+
+  const containersOf = (service: string) => daemon.docker("ps", "-q", "--filter", `name=^${nameOf(service)}\\.`);
 
   async function leader(cluster?: string) {
     const found = await leaderOf(STACK, env, cluster);
@@ -153,9 +157,12 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
       const wishes = Object.entries(replicas).map(([service, count]) => `${nameOf(service)}=${count}`);
       await daemon.docker("service", "scale", "--detach", ...wishes);
       await ready();
+      // Of whom none is wanted, none is waited for.
+      for (const service of Object.keys(replicas).filter((name) => replicas[name] === 0))
+        await until(`${service} is gone`, async () => (await containersOf(service)) === "");
     },
     async signal(service, signal = "KILL") {
-      const [container] = (await daemon.docker("ps", "-q", "--filter", `name=^${nameOf(service)}\\.`)).split("\n");
+      const [container] = (await containersOf(service)).split("\n");
       if (!container) throw new Error(`expected a container of ${service}, found none`);
       await daemon.docker("kill", "--signal", signal, container);
     },
@@ -189,6 +196,14 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
       });
     },
     ready,
+    async logs() {
+      const containers = (await daemon.docker("ps", "-a", "--format", "{{.ID}} {{.Names}}")).trim().split("\n");
+      const logs = containers.map(async (line) => {
+        const [id = "", name = ""] = line.split(" ");
+        return { name, said: (await run(["docker", "logs", id], { env: daemon.env })).output };
+      });
+      return await Promise.all(logs);
+    },
     async status() {
       const { output } = await run([process.execPath, join(ROOT, "scripts", "stack.ts"), "status"], { env });
       // A small stack has members with no tasks.
