@@ -93,7 +93,10 @@ export function answers<S extends DescService, H extends Handlers<S>>(
   return { service, handlers };
 }
 
-/** A fact or a job as its handler gets it: all that is known of it, and a transaction whose facts and jobs carry its context on. */
+/**
+ * A fact or a job as its handler gets it: all that is known of it, and a transaction whose facts and jobs carry its context on. A fact's body is one object for all who
+ * hear it in the process, and frozen.
+ */
 export interface Message<B = Uint8Array> extends Envelope<B> {
   tx: Tx;
 }
