@@ -1,0 +1,8 @@
+#!/bin/bash
+# RabbitMQ. Who has nothing yet and is not the first waits until the first has begun: while one looks for the others it holds a lock
+# that the first would need to begin, and both would wait for ever.
+trap 'exit 0' TERM
+if [ "$(hostname)" != rabbitmq-1 ] && [ ! -d /var/lib/rabbitmq/mnesia ]; then
+  until (exec 3<>/dev/tcp/rabbitmq-1/5672) 2>/dev/null; do sleep 1; done
+fi
+exec rabbitmq-server
