@@ -43,7 +43,7 @@ function configOf(env: Environment): Config {
     return value;
   };
   const password = read("DEBEZIUM_PASSWORD");
-  const folder = env["CONNECT_SECRETS"];
+  const folder = env["CONNECT_FOLDER"];
   return {
     databaseUrl: read("DATABASE_URL"),
     password,

@@ -195,5 +195,6 @@ export const NEW_LINES: { path: string; before: string; lines: string }[] = [
       '  loyalty_key: { file: "${SECRETS:-./.data/stack/secrets}/loyalty_key", name: "${STACK:-bodega}-loyalty-key-${HASH_LOYALTY_KEY:-0}" }\n',
   },
   { path: "stack.small.yml", before: "  canary: *service\n", lines: "  loyalty: *service\n" },
+  { path: "stack.debezium.yml", before: "  canary: *told\n", lines: "  loyalty: *told\n" },
   { path: "observability/prometheus/prometheus.yml", before: "          - canary\n", lines: "          - loyalty\n" },
 ];
