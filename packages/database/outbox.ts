@@ -7,7 +7,10 @@ import type { Found } from "./recent.ts";
 import type { Row } from "./story.ts";
 
 /** A committed fact on its way out. Its source is the service whose outbox it is. */
-export type Outgoing = Omit<FactEnvelope, "source">;
+export interface Outgoing extends Omit<FactEnvelope, "source"> {
+  /** Where it was read. What this process has written itself is not. */
+  position?: bigint;
+}
 
 export interface OutboxRow extends Outgoing {
   position: bigint;

@@ -9,6 +9,13 @@ const VERSIONS = "packages/service/engine/versions.test.ts";
 
 export const ENGINE: Mutant[] = [
   {
+    name: "relay: where a fact was read goes out with it",
+    file: "packages/service/engine/runtime.ts",
+    find: "facts.map(({ position: _, ...fact }) =>",
+    replace: "facts.map((fact) =>",
+    tests: ["packages/service/engine/messages.test.ts::an envelope and nothing else"],
+  },
+  {
     name: "reflection: a stream is told the longest file as often as it asks",
     file: "packages/service/wire/reflection.ts",
     find: "        left -= fileBytes(messageResponse);\n",

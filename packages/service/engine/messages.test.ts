@@ -1,4 +1,4 @@
-import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import { create, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { eventually } from "../../../tests/kit/eventually.ts";
 import { testPorts } from "../../../tests/kit/ports.ts";
@@ -82,6 +82,21 @@ test("a fact is decoded once for all who hear it in a process, and none of them 
   expect(one === other).toBe(true);
   expect(() => Object.assign(one, { orderId: "b" })).toThrow(TypeError);
   expect(() => one.lines.splice(0, 1)).toThrow(TypeError);
+});
+
+test("what is published is an envelope and nothing else, whoever has written the fact", async () => {
+  const { app, ports } = await run({});
+  const publish = spyOn(ports.events, "publish");
+  const facts = () => publish.mock.calls.flatMap(([sent]) => sent);
+  await app.record((story) => story.emit(OrderCreated, { orderId: "a" }));
+  await eventually(() => facts().length === 1);
+  // As another process does, which wakes nobody here.
+  await app.sql`insert into outbox (id, aggregatetype, aggregateid, type, payload, time, traceparent, correlation_id)
+    select gen_random_uuid(), 'order', 'b', 'order.created', '', now(), '00-a-b-01', 'theirs'`;
+  await eventually(() => facts().length === 2);
+  const [own, theirs] = facts().map((fact) => Object.keys(fact).sort());
+  expect(own).toEqual(["body", "correlationId", "id", "key", "source", "time", "topic", "traceparent", "type"]);
+  expect(theirs).toEqual(own);
 });
 
 test("what a set causes carries the context of the message that caused it, as do its log lines", async () => {

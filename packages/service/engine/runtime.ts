@@ -263,7 +263,7 @@ const CALL_TIMEOUT_MS = 5_000;
 function startRelay({ database, relayUrl, relay, pollMs, events, metrics }: Ports, service: string, log: Log): Relay {
   const published = (count: number) => metrics.published.inc({ service }, count);
   const publish = async (facts: Outgoing[]) => {
-    const named = facts.map((fact) => ({ ...fact, source: sourceOf(service) }));
+    const named = facts.map(({ position: _, ...fact }) => ({ ...fact, source: sourceOf(service) }));
     await sending(service, named, (sent) => events.publish(sent));
     published(facts.length);
   };
