@@ -7,6 +7,7 @@ import { slotNameIn } from "../packages/database/slot.ts";
 import { withSecretFiles } from "../packages/service/secret-files.ts";
 import type { Environment } from "../packages/service/variables.ts";
 import { SERVICE_NAMES } from "../services/all.ts";
+import { databaseName } from "../services/keys.ts";
 
 const ROLE = "debezium";
 const SLOT = "bodega_debezium";
@@ -47,7 +48,7 @@ function configOf(env: Environment): Config {
   return {
     databaseUrl: read("DATABASE_URL"),
     password,
-    told: folder ? ["$", `{directory:${folder}:debezium_password}`].join("") : password,
+    told: folder ? `\${directory:${folder}:debezium_password}` : password,
     connectUrl: read("KAFKA_CONNECT_URL"),
   };
 }
@@ -60,14 +61,17 @@ async function allow({ sql }: Database, { databaseUrl, password }: Config, servi
     select format('%s role %I login replication password %L', ${verb}::text, ${ROLE}::text, ${password}::text) as statement`;
   await sql.unsafe(made?.statement ?? "");
   for (const service of services) {
-    await sql.unsafe(`grant connect on database ${databaseOf(service)} to ${ROLE}`);
-    const own = openDatabase(Object.assign(new URL(databaseUrl), { pathname: databaseOf(service) }).href, "connectors");
+    await sql.unsafe(`grant connect on database ${databaseName(service)} to ${ROLE}`);
+    const own = openDatabase(
+      Object.assign(new URL(databaseUrl), { pathname: databaseName(service) }).href,
+      "connectors",
+    );
     await own.sql.unsafe(`grant select on outbox to ${ROLE}`).finally(() => own.close());
   }
 }
 
 async function connectOne({ sql }: Database, config: Config, service: string): Promise<void> {
-  const slot = slotNameIn(databaseOf(service), SLOT);
+  const slot = slotNameIn(databaseName(service), SLOT);
   if ((await sql`select from pg_replication_slots where slot_name = ${slot}`).length === 0)
     throw new Error(`${service} has made no slot ${slot}: it is started first, with RELAY=debezium`);
   const wanted = connectorOf(service, config);
@@ -118,10 +122,6 @@ async function ask({ connectUrl }: Config, method: string, path: string, body?: 
   if (!answer.ok) throw new Error(`Kafka Connect answered ${answer.status} to ${method} ${path}: ${text}`);
   // What Kafka Connect's REST interface answers.
   return text ? (JSON.parse(text) as Record<string, unknown>) : {};
-}
-
-function databaseOf(service: string): string {
-  return `bodega_${service}`;
 }
 
 /** They all start at one time: who is not there yet, will be. */
