@@ -28,9 +28,11 @@ export async function main(args: string[], env: Environment = process.env): Prom
   const stop = once(async () => {
     for (const close of stops.toReversed()) await close();
   });
-  const starting = start(settings, log, stops);
+  const ending = new AbortController();
+  const starting = start(settings, log, stops, ending.signal);
   onSignal(async (signal) => {
     log.info("stopping", { signal });
+    ending.abort();
     await Promise.allSettled([starting]);
     await stop();
   });

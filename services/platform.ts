@@ -6,6 +6,7 @@ import { databaseOn, keyOf, provision, relayOn } from "../packages/database/prov
 import type { RelayKind } from "../packages/database/relay.ts";
 import { openReplicas } from "../packages/database/replicas.ts";
 import { openServerTime } from "../packages/database/server-time.ts";
+import { isNotReady, messageOf } from "../packages/database/start-error.ts";
 import { BROKER_KEEPS } from "../packages/events/forget.ts";
 import type { Verifier } from "../packages/service/caller.ts";
 import { checkRepeats } from "../packages/service/engine/repeats.ts";
@@ -23,9 +24,11 @@ import {
 import type { Parts } from "../packages/telemetry/inspection.ts";
 import type { Log } from "../packages/telemetry/log.ts";
 import type { Metrics } from "../packages/telemetry/metrics.ts";
+import { backoffMs, SOON } from "../packages/time/backoff.ts";
 import type { Clock } from "../packages/time/clock.ts";
 import type { FollowedTime } from "../packages/time/followed.ts";
 import type { Random } from "../packages/time/random.ts";
+import { sleep } from "../packages/time/wait.ts";
 import { BROKER } from "./all.ts";
 import { type Carriers, embedMissing, needBroker } from "./carriers.ts";
 import { partsOf } from "./parts.ts";
@@ -60,6 +63,8 @@ export interface PlatformOptions extends Partial<Carriers> {
   metrics: Metrics;
   /** Public keys whose users' tokens are accepted besides auth's own. */
   trustedKeys?: JWK[];
+  /** Aborts when this process is to end: then nothing is waited for. */
+  ending?: AbortSignal;
 }
 
 /** A service's key is what its password and its signing key follow from: from one of them follows nothing of another. */
@@ -89,7 +94,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   };
   const open = (service: string) => openDatabase(urlOf(service), service);
   const [first] = options.services;
-  const unfollow = first && options.time && (await followServer(options.time, urlOf(first.name)));
+  const unfollow = first && options.time && (await followServer(options.time, urlOf(first.name), options));
   const broker = needBroker(options) ? open(BROKER) : undefined;
   const { events, jobs, locks } = await embedMissing(options, broker);
   if (broker)
@@ -171,15 +176,41 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 
 /** Nothing goes on without the time: a busy server is waited for. */
 const FIRST_TIME_MS_MAX = 30_000;
+/** To start again costs a processor more than to wait, just when all that are to be waited for want it. */
+const READY_MS_MAX = 30_000;
 
 /** Returns what ends it. */
-async function followServer(time: FollowedTime, url: string): Promise<() => Promise<void>> {
+async function followServer(time: FollowedTime, url: string, options: PlatformOptions): Promise<() => Promise<void>> {
   const server = openServerTime(url);
-  await time.follow(server.ask, FIRST_TIME_MS_MAX);
-  return async () => {
+  const close = async () => {
     await time.close();
     await server.close();
   };
+  try {
+    // Who has the secret has just made it ready itself.
+    if (options.secret === undefined) await untilReady(server.ask, options);
+    await time.follow(server.ask, FIRST_TIME_MS_MAX);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return close;
+}
+
+/** A database that others make ready; rejects with what it answered last. */
+async function untilReady(ask: () => Promise<unknown>, { log, ending }: PlatformOptions): Promise<void> {
+  const late = AbortSignal.timeout(READY_MS_MAX);
+  const over = ending ? AbortSignal.any([ending, late]) : late;
+  for (let failures = 1; ; failures++) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      if (over.aborted || !isNotReady(error)) throw error;
+      if (failures === 1) log.info("database.awaited", { message: messageOf(error), seconds: READY_MS_MAX / 1_000 });
+      await sleep(backoffMs(failures, SOON), over);
+    }
+  }
 }
 
 /** Users' tokens are signed by auth's keys. */

@@ -32,13 +32,14 @@ import { type Settings, sentence } from "./settings.ts";
 /** What is to be closed, the last first. */
 export type Stops = (() => Promise<void>)[];
 
-export async function start(settings: Settings, log: Log, stops: Stops): Promise<void> {
+/** `ending` aborts when this process is to end. */
+export async function start(settings: Settings, log: Log, stops: Stops, ending: AbortSignal): Promise<void> {
   const { kind, gateway } = settings;
   if (kind === "provision") return provisionAll(settings, log);
   if (kind === "secrets") return makeSecrets(settings);
   if (kind === "all") await startAll(settings, log, stops);
   if (kind === "gateway") await startEdge(settings, log, stops);
-  if (kind === "services") await startServices(settings, log, stops);
+  if (kind === "services") await startServices(settings, log, stops, ending);
   log.info("ports", nameCarriers(settings));
   if (kind !== "services" && !gateway.rateLimits) log.warn("rate limits are off: fit for benches only");
 }
@@ -108,12 +109,13 @@ async function startEdge(settings: Settings, log: Log, stops: Stops): Promise<vo
 }
 
 /** Some services, for the edge and for each other. */
-async function startServices(settings: Settings, log: Log, stops: Stops): Promise<void> {
+async function startServices(settings: Settings, log: Log, stops: Stops, ending: AbortSignal): Promise<void> {
   const base = foundation(settings, settings.anchor, log, stops);
   const { databaseUrl = "", urls, innerTls, gateway, publicKeys } = settings;
   const services = await settings.load();
   const keys = { own: settings.keys, services: publicKeys.services };
-  const platform = await platformOn(base, { services, databaseUrl, keys, elsewhere: transportsTo(urls, innerTls) });
+  const elsewhere = transportsTo(urls, innerTls);
+  const platform = await platformOn(base, { services, databaseUrl, keys, elsewhere, ending });
   await openListeners(base, platform);
   const readOrigin = createOriginReader(publicKeys.edge, base.securityClock);
   const { services: running, parts } = platform;
@@ -151,7 +153,7 @@ const PRIVATE_POLL_MS = 1_000;
 
 async function platformOn(
   base: Foundation,
-  where: Pick<PlatformOptions, "services" | "databaseUrl" | "secret" | "keys" | "elsewhere">,
+  where: Pick<PlatformOptions, "services" | "databaseUrl" | "secret" | "keys" | "elsewhere" | "ending">,
 ): Promise<Platform> {
   const { databaseUrl, databaseUrls, replicaUrls, dataDir, relay } = base.settings;
   const platform = await startPlatform({

@@ -45,15 +45,24 @@ export function explainDatabase(
   folder: string | undefined,
   must = "let its user create roles and databases",
 ): unknown {
-  const code = codeOf(error) ?? "";
-  const away = /^(CONNECT|ECONN|ENOTFOUND|EAI_|08|53|57P)/.test(code);
   if (folder !== undefined)
-    return away && isFull(folder) ? new StartError(diskFull(folder), { cause: error }) : explain(error, folder);
-  // 28: who we say we are; 3D: no such database; 42501: not allowed.
-  if (!away && !/^(28|3D|42501)/.test(code)) return error;
+    return isAway(error) && isFull(folder)
+      ? new StartError(diskFull(folder), { cause: error })
+      : explain(error, folder);
+  if (!isNotReady(error)) return error;
   return new StartError(`The database that DATABASE_URL names must answer, and ${must}, but: ${messageOf(error)}.`, {
     cause: error,
   });
+}
+
+/** The server is away, or what a service needs on it is not there: somebody may be about to make it ready. */
+export function isNotReady(error: unknown): boolean {
+  // 28: who we say we are; 3D: no such database; 42501: not allowed.
+  return isAway(error) || /^(28|3D|42501)/.test(codeOf(error) ?? "");
+}
+
+function isAway(error: unknown): boolean {
+  return /^(CONNECT|ECONN|ENOTFOUND|EAI_|08|53|57P)/.test(codeOf(error) ?? "");
 }
 
 /** What a person can do about a port that cannot be had. */

@@ -11,8 +11,8 @@ const SET_UP_MS = 10_000;
 const CLOSE_MS = 5_000;
 /** A node that is silent is given up after two to three of these. */
 const HEARTBEAT_S = 5;
-/** Until the first connection; later ones are tried for ever. */
-const FIRST_TRIES = 8;
+/** Until the first connection, some half a minute: to end and be started again would cost more. Later ones are tried for ever. */
+const FIRST_TRIES = 18;
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 2_000;
 const NOT_FOUND = 404;
