@@ -5,4 +5,6 @@ trap 'exit 0' TERM
 if [ "$(hostname)" != rabbitmq-1 ] && [ ! -d /var/lib/rabbitmq/mnesia ]; then
   until (exec 3<>/dev/tcp/rabbitmq-1/5672) 2>/dev/null; do sleep 1; done
 fi
+# For healthy.sh.
+touch /tmp/began
 exec rabbitmq-server
