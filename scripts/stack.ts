@@ -6,7 +6,7 @@ import { converge, type Row, rowsOf } from "./stack/converge.ts";
 import { complaints } from "./stack/doctor.ts";
 import { type Engine, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
 import { buildImages, secretsFolder, stackEnvironment } from "./stack/environment.ts";
-import { leaderLast, leaderOf, membersIn, migratingIn, othersIn, stepDown } from "./stack/members.ts";
+import { leaderLast, leaderOf, letsClientsIn, membersIn, migratingIn, othersIn, stepDown } from "./stack/members.ts";
 import { type Environment, readStackFile, type StackFile } from "./stack/stack-file.ts";
 
 const USAGE = `bun run stack up [overlays …]          images, secrets, deploy, and wait until all is ready
@@ -132,10 +132,13 @@ async function startRestored({ engine, file, env, docker }: Deployment): Promise
   const etcd = membersIn(file.services).filter((name) => name.startsWith("etcd"));
   await docker(...file.files([...etcd, RESTORED]));
   await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, tell });
-  for (const patience = AbortSignal.timeout(READY_MS_MAX); ; await Bun.sleep(500)) {
-    if ((await leaderOf(STACK, env)) === RESTORED) return;
-    if (patience.aborted) throw new Error(`${RESTORED} did not lead after ${READY_MS_MAX / 1_000} s`);
-  }
+  await patiently(async () => (await leaderOf(STACK, env)) === RESTORED, `${RESTORED} did not lead`);
+}
+
+/** Looks until it is so; throws an Error with `unless` when it is not in time. */
+async function patiently(look: () => Promise<boolean>, unless: string): Promise<void> {
+  for (const patience = AbortSignal.timeout(READY_MS_MAX); !(await look()); await Bun.sleep(500))
+    if (patience.aborted) throw new Error(`${unless} after ${READY_MS_MAX / 1_000} s`);
 }
 
 /**
@@ -152,6 +155,7 @@ async function roll(names: string[], deployment: Deployment): Promise<void> {
   for (const name of await leaderLast(changed, STACK, env)) {
     say(`updating ${name}${(await stepDown(name, STACK, env)) ? ", after a switchover" : ""}`);
     await deployAlone(name, deployment);
+    await patiently(() => letsClientsIn(name, STACK, env), `${name} let no client in`);
   }
 }
 

@@ -51,6 +51,18 @@ export async function stepDown(member: string, stack: string, env: Environment):
   return code === 0;
 }
 
+/** Where clients come in. Members are healthy sooner, as soon as they may be found by each other. */
+const PORTS: Record<string, number> = { kafka: 9092, rabbitmq: 5672 };
+
+/** False of one that runs on this node and lets no client in: on another node it cannot be asked from here. */
+export async function letsClientsIn(member: string, stack: string, env: Environment): Promise<boolean> {
+  const port = PORTS[clusterOf(member)];
+  const container = port && (await containerOf(`${member}\\.`, stack, env));
+  if (!container) return true;
+  const { code } = await docker(["exec", container, "bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/${port}`], env);
+  return code === 0;
+}
+
 interface Member {
   Member: string;
   Role: string;
