@@ -7,7 +7,7 @@ import { type Load, startLoad } from "../chaos/load.ts";
 import { renewTokens, stayLoggedIn } from "../chaos/shop.ts";
 import type { Event } from "./events.ts";
 import type { Swarm } from "./swarm.ts";
-import { type Passed, rowOf, tableOf } from "./table.ts";
+import { kindsOf, type Passed, rowOf, tableOf } from "./table.ts";
 import { booksOf, countOf, SLOWER, type Trial } from "./trial.ts";
 import { linesOf, tooMuch, useOf } from "./usage.ts";
 
@@ -49,7 +49,10 @@ async function pass(event: Event, swarm: Swarm, client: Client, load: Load): Pro
   }
   await Bun.sleep(CALM_MS);
   const during = client.attempts.filter(({ endedAt }) => endedAt >= from);
-  say(`    ${during.length} requests, ${during.filter(({ failed }) => failed).length} failed`);
+  const failures = during.filter(({ failed }) => failed);
+  const [failure] = failures;
+  const told = failure ? `: ${kindsOf(failures)}; the first was answered ${failure.turnedAway}` : "";
+  say(`    ${during.length} requests, ${failures.length} failed${told}`);
   return { event, from, to: Date.now(), acknowledged: load.acknowledged.slice(first), ...(wrong && { wrong }) };
 }
 

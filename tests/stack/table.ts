@@ -71,7 +71,8 @@ function isAbout(ids: Set<string>): (sentence: string) => boolean {
   return (sentence) => [...ids].some((id) => sentence.includes(id));
 }
 
-function kindsOf(failures: Attempt[]): string {
+/** Such as "2 × POST /v1/orders". */
+export function kindsOf(failures: Attempt[]): string {
   const kinds = Map.groupBy(failures, ({ what }) => what.replaceAll(/[0-9a-f-]{36}/g, "…"));
   return Array.from(kinds, ([what, of]) => `${of.length} × ${what}`).join(", ");
 }
