@@ -7,9 +7,13 @@ import { createBatcher, type OnceKey } from "./batch.ts";
 import { isOutage, isTooSlow, openDatabase } from "./database.ts";
 import { isOverload } from "./gather.ts";
 import { record } from "./story.ts";
+import { table } from "./table.ts";
 
 setDefaultTimeout(30_000);
 const recorder = { service: "test", now: () => new Date("2026-01-05T08:00:00Z"), newId: randomUUID };
+
+const NOTES = table("notes", { note_id: "uuid", text: "text", amount: "bigint" });
+const TAKEN = table("taken", { name: "text" });
 
 async function open() {
   const { database, url } = await testDatabase();
@@ -25,7 +29,7 @@ async function open() {
 
 function note(text: string, noteId = randomUUID()) {
   const recording = record(recorder);
-  recording.insert("notes", { note_id: noteId, text, amount: 9007199254740993n });
+  recording.insert(NOTES, { note_id: noteId, text, amount: 9007199254740993n });
   return recording.recorded;
 }
 
@@ -123,7 +127,7 @@ test("behind a lock that is held for long its callers are refused, their neighbo
   await database.sql`create table taken (name text primary key)`;
   const take = (name: string) => {
     const recording = record(recorder);
-    recording.insert("taken", { name });
+    recording.insert(TAKEN, { name });
     return recording.recorded;
   };
   const release = Promise.withResolvers<void>();

@@ -1,6 +1,7 @@
 import { COMMIT_CONNECTIONS, type Database, isOutage, type Sql, unlessDeadlocked } from "./database.ts";
 import { gather } from "./gather.ts";
-import { json, type Recorded, type Row, write } from "./story.ts";
+import { type Recorded, write } from "./story.ts";
+import { arraysOf, type Row, selectOf, type Table, table } from "./table.ts";
 
 /** The key that makes a recording happen once, and the answer it leaves. */
 export interface OnceKey {
@@ -41,46 +42,72 @@ export function createBatcher({ commits, unlessSilent }: Pick<Database, "commits
   return { commit: (recorded, key) => commit({ recorded, key }) };
 }
 
+/** The keys of a group, each with the place of its story in it. */
+const KEYS = table("idempotency", {
+  story: "integer",
+  bucket: "smallint",
+  caller: "uuid",
+  rpc: "text",
+  request_id: "text",
+  request_hash: "bytea",
+  reply: "bytea",
+  created_at: "timestamptz",
+});
+
+const KEYS_PARAMETERS = Object.keys(KEYS.columns).length;
+
 /** Writes the stories in one statement and says of each whether it was written. */
 async function writeStories(sql: Sql, stories: Story[]): Promise<boolean[]> {
   const keys = stories.flatMap(({ key }, story) => (key ? [{ story, ...key }] : []));
-  const tables = new Map<string, { table: string; columns: string[]; rows: Row[]; stories: number[] }>();
-  stories.forEach(({ recorded }, story) => {
-    for (const [statement, { table, columns, rows }] of recorded) {
-      const group = tables.get(statement) ?? { table, columns, rows: [], stories: [] };
-      for (const row of rows) {
-        group.rows.push(row);
-        group.stories.push(story);
-      }
-      tables.set(statement, group);
-    }
-  });
   if (keys.length === 0) {
-    await write(sql, tables);
+    await write(sql, new Map(Array.from(together(stories), ([into, { rows }]) => [into, rows])));
     return stories.map(() => true);
   }
   const keyless = stories.flatMap(({ key }, story) => (key ? [] : [story]));
-  const parts = [...tables.values()];
-  const inserts = parts.map(
-    ({ table, columns }, index) =>
-      `, i${index} as (insert into ${table} (${columns.join()}) select ${columns.map((column) => `r.${column}`).join()}
-         from json_populate_recordset(null::${table}, $${2 * index + 3}::text::json) with ordinality r
-         join fresh on fresh.story = ($${2 * index + 4}::int[])[r.ordinality])`,
-  );
+  const parameters = [...arraysOf(KEYS, keys), numbers(keyless)];
+  const inserts: string[] = [];
+  for (const [into, { rows, from }] of together(stories)) {
+    const { name, names } = into;
+    inserts.push(
+      `, i${inserts.length} as (insert into ${name} (${names}) select ${names} from (${selectOf(numbered(into), parameters.length + 1)}) as r join fresh using (story))`,
+    );
+    parameters.push(...arraysOf(into, rows), numbers(from));
+  }
   const rows: { story: number }[] = await sql.unsafe(
     `with offered as materialized (
-       select * from json_to_recordset($1::text::json) as x(story int, bucket smallint, caller uuid, rpc text, request_id text, request_hash bytea, reply bytea, created_at timestamptz)
+       ${selectOf(KEYS, 1)}
      ), taken as (
        insert into idempotency (bucket, caller, rpc, request_id, request_hash, reply, created_at)
        select bucket, caller, rpc, request_id, request_hash, reply, created_at from offered on conflict do nothing returning caller, rpc, request_id
      ), fresh as materialized (
        select story from offered join taken using (caller, rpc, request_id)
-       union all select unnest($2::int[])
+       union all select unnest($${KEYS_PARAMETERS + 1}::int[])
      ) ${inserts.join("")}
      select story from fresh`,
-    [json(keys), keyless, ...parts.flatMap(({ rows, stories }) => [json(rows), stories])],
+    parameters,
     { prepare: true },
   );
   const fresh = new Set(rows.map(({ story }) => story));
   return stories.map((_, story) => fresh.has(story));
 }
+
+/** What the stories recorded, and of each row whose it is. */
+function together(stories: Story[]): Map<Table, { rows: Row[]; from: number[] }> {
+  const all = new Map<Table, { rows: Row[]; from: number[] }>();
+  stories.forEach(({ recorded }, story) => {
+    for (const [into, own] of recorded) {
+      const group = all.get(into) ?? { rows: [], from: [] };
+      for (const row of own) {
+        group.rows.push(row);
+        group.from.push(story);
+      }
+      all.set(into, group);
+    }
+  });
+  return all;
+}
+
+/** The same rows, and after them whose they are. */
+const numbered = ({ name, columns }: Table) => table(name, { ...columns, story: "integer" });
+
+const numbers = (of: number[]) => `{${of.join()}}`;

@@ -1,11 +1,22 @@
 import type { Envelope } from "../api/envelope.ts";
 import type { Sql } from "./database.ts";
-import type { Row } from "./story.ts";
+import type { RowOf } from "./table.ts";
 
 // The columns in which every table keeps its messages, but for the id, which each names in its own way, and the outbox, whose names are Debezium's.
 
-/** What an insert writes, for `json(rows)`. */
-export function envelopeRow({ type, source, key, time, traceparent, correlationId, body }: Envelope): Row {
+export const ENVELOPE = {
+  type: "text",
+  source: "text",
+  key: "text",
+  time: "timestamptz",
+  traceparent: "text",
+  correlation_id: "text",
+  body: "bytea",
+} as const;
+
+/** What an insert writes. */
+export function envelopeRow(message: Envelope): RowOf<typeof ENVELOPE> {
+  const { type, source, key, time, traceparent, correlationId, body } = message;
   return { type, source, key, time, traceparent, correlation_id: correlationId, body };
 }
 

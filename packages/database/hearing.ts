@@ -1,5 +1,7 @@
 import type { Sql } from "./database.ts";
-import { json } from "./story.ts";
+import { rowsOf, table } from "./table.ts";
+
+const HEARING = table("hearing", { type: "text", topic: "text" });
 
 /** Facts of one type, and where they come from. */
 export interface Heard {
@@ -12,7 +14,7 @@ export async function tellHearing(sql: Sql, heard: Heard[]): Promise<void> {
   const rows = heard.map(({ type, topic }) => ({ type, topic })).toSorted((a, b) => (a.type < b.type ? -1 : 1));
   await sql`
     insert into hearing (type, topic, seen_at)
-    select type, topic, clock_timestamp() from json_populate_recordset(null::hearing, ${json(rows)}::text::json)
+    select type, topic, clock_timestamp() from ${rowsOf(sql, HEARING, rows)} as heard
     on conflict (type) do update set topic = excluded.topic, seen_at = excluded.seen_at`;
 }
 

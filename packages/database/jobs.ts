@@ -1,8 +1,8 @@
 import type { Envelope } from "../api/envelope.ts";
 import { bucketOf } from "../time/ids.ts";
 import type { Sql } from "./database.ts";
-import { envelopeColumns, envelopeNames, envelopeRow } from "./envelope.ts";
-import { json } from "./story.ts";
+import { ENVELOPE, envelopeColumns, envelopeRow } from "./envelope.ts";
+import { insertRows, table } from "./table.ts";
 
 /** What may have to be done later: a job, or a fact that is to be tried again. */
 export type Kind = "job" | "fact";
@@ -208,18 +208,28 @@ function newClaim(sql: Sql) {
 /** Fences begin with 1. */
 const NEVER_CLAIMED = 0;
 
+const ARRIVED = table("jobs", {
+  bucket: "smallint",
+  job_id: "uuid",
+  kind: "text",
+  due_at: "timestamptz",
+  attempts: "smallint",
+  error: "text",
+  trouble: "text",
+  tries: "smallint",
+  give_up_at: "timestamptz",
+  ...ENVELOPE,
+});
+
 /** Keeps arrived messages as jobs of this service, in their order. */
 export async function keep(sql: Sql, kind: Kind, messages: Envelope[], dueAt: Date, failed?: Retry): Promise<void> {
   if (messages.length === 0) return;
   const rows = messages.map((message) => ({
     ...envelopeRow(message),
     ...{ bucket: bucketOf(message.key), job_id: message.id, kind, due_at: dueAt, attempts: failed?.attempts ?? 0 },
-    ...(failed && { error: failed.error, trouble: failed.trouble, tries: failed.tries, give_up_at: failed.give_up_at }),
+    ...{ error: failed?.error, trouble: failed?.trouble, tries: failed?.tries, give_up_at: failed?.give_up_at },
   }));
-  const names = sql`bucket, job_id, kind, due_at, attempts, error, trouble, tries, give_up_at, ${envelopeNames(sql)}`;
-  await sql`
-    insert into jobs (${names})
-    select ${names} from json_populate_recordset(null::jobs, ${json(rows)}::text::json)`;
+  await insertRows(sql, ARRIVED, rows);
 }
 
 export interface JobsBacklog {

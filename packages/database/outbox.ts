@@ -4,7 +4,7 @@ import type { Sql } from "./database.ts";
 import { correlationId } from "./envelope.ts";
 import { leads } from "./leader.ts";
 import type { Found } from "./recent.ts";
-import type { Row } from "./story.ts";
+import type { Row } from "./table.ts";
 
 /** A committed fact on its way out. Its source is the service whose outbox it is. */
 export interface Outgoing extends Omit<FactEnvelope, "source"> {

@@ -1,9 +1,9 @@
 import type { Envelope } from "../api/envelope.ts";
 import { bucketOf } from "../time/ids.ts";
 import type { Sql } from "./database.ts";
-import { envelopeColumns, envelopeNames, envelopeRow } from "./envelope.ts";
+import { ENVELOPE, envelopeColumns, envelopeNames, envelopeRow } from "./envelope.ts";
 import { asRead, type Failure, type JobRow, type Kind } from "./jobs.ts";
-import { json } from "./story.ts";
+import { rowsOf, table } from "./table.ts";
 
 export interface ParkedRow extends Envelope {
   bucket: number;
@@ -23,6 +23,16 @@ export async function parkJob(sql: Sql, row: JobRow, failure: Failure, now: Date
   return rows.length === 1;
 }
 
+const PARKED = table("parked", {
+  bucket: "smallint",
+  parked_id: "uuid",
+  kind: "text",
+  attempts: "smallint",
+  error: "text",
+  parked_at: "timestamptz",
+  ...ENVELOPE,
+});
+
 /** Parks a message that has just arrived, behind what is parked already. */
 export async function parkArrival(
   sql: Sql,
@@ -38,7 +48,7 @@ export async function parkArrival(
   await sql`
     insert into parked (bucket, parked_id, sequence, kind, attempts, error, parked_at, ${envelopeNames(sql)})
     select bucket, parked_id, nextval(pg_get_serial_sequence('jobs', 'sequence')), kind, attempts, error, parked_at, ${envelopeNames(sql)}
-    from json_populate_recordset(null::parked, ${json([row])}::text::json)`;
+    from ${rowsOf(sql, PARKED, [row])} as arrived`;
 }
 
 /** A fact that waited behind one that is now parked is parked too, so that a replay keeps their order: those that arrive meanwhile as well, which hold the oldest. */

@@ -1,4 +1,5 @@
-const FACTS_MAX = 2_000;
+/** At least so many are kept, and at most twice as many. */
+const FACTS_KEPT = 1_000;
 /** Larger ones are few. */
 const BYTES_MAX = 4_096;
 
@@ -21,20 +22,21 @@ export interface Recent<F extends Kept> {
 }
 
 export function createRecent<F extends Kept>(): Recent<F> {
-  const kept = new Map<string, F>();
+  let young = new Map<string, F>();
+  let old = new Map<string, F>();
   return {
     add(facts) {
-      for (const fact of facts) if (fact.body.byteLength <= BYTES_MAX) kept.set(fact.id, fact);
-      // Map keeps the order of insertion.
-      for (const oldest of kept.keys()) {
-        if (kept.size <= FACTS_MAX) break;
-        kept.delete(oldest);
+      for (const fact of facts) {
+        if (fact.body.byteLength > BYTES_MAX) continue;
+        // Whole generations are forgotten: one by one would cost more than the facts are read for.
+        if (young.size >= FACTS_KEPT) [young, old] = [new Map(), young];
+        young.set(fact.id, fact);
       }
     },
     async first(found, read) {
       const known: F[] = [];
       for (const { id } of found) {
-        const fact = kept.get(id);
+        const fact = young.get(id) ?? old.get(id);
         // It was written a moment ago, and will be known in another.
         if (!fact) break;
         known.push(fact);

@@ -5,7 +5,7 @@ import type { Database } from "./database.ts";
 import { lead } from "./leader.ts";
 import { nextOutbox, type Outgoing, outgoing, readAt } from "./outbox.ts";
 import { createRecent, type Recent } from "./recent.ts";
-import type { Row } from "./story.ts";
+import type { Row } from "./table.ts";
 
 /**
  * Carries the outbox to the events port: every committed fact at least once, in commit order per aggregate.

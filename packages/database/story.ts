@@ -4,6 +4,8 @@ import type { BodyInit, Fact, Job } from "../api/messages.ts";
 import { type Context, contextFrom, currentContext, traceparent } from "../telemetry/context.ts";
 import { bucketOf } from "../time/ids.ts";
 import type { Sql } from "./database.ts";
+import { ENVELOPE } from "./envelope.ts";
+import { arraysOf, type Row, type RowOf, selectOf, type Table, table } from "./table.ts";
 
 /** Less than Kafka takes at its default of 1 MiB: a fact that no broker takes would be in the way of all that are told after it. */
 export const FACT_BYTES_MAX = 900_000;
@@ -12,8 +14,8 @@ export const FACT_BYTES_MAX = 900_000;
 export interface Recording {
   /** Of the request or the message on whose account this is done; facts and jobs carry it on. */
   context: Context;
-  /** A new row of `table`; properties are column names. */
-  insert(table: string, row: Row): void;
+  /** A new row. */
+  insert<T extends Table>(into: T, row: RowOf<T["columns"]>): void;
   /** Something happened: to many readers, in order per aggregate. */
   emit<F extends Fact>(fact: F, body: BodyInit<F>): void;
   /** Something must be done, once, now or `at` a business time. */
@@ -29,11 +31,6 @@ export interface Tx extends Recording {
   under(context: Context): Tx;
 }
 
-export type Row = Record<string, Value>;
-/** A row whose columns are known by name. */
-type Values<Columns> = { [column in keyof Columns]: Value };
-export type Value = string | number | bigint | boolean | Date | Uint8Array | null | undefined | object;
-
 /** What makes ids and tells the time for recordings, and whose service it is. */
 export interface Recorder {
   service: string;
@@ -41,8 +38,30 @@ export interface Recorder {
   newId(): string;
 }
 
-/** The rows one story recorded, by statement: a table and its columns. */
-export type Recorded = Map<string, { table: string; columns: string[]; rows: Row[] }>;
+/** The rows that one story recorded. */
+export type Recorded = Map<Table, Row[]>;
+
+/** Its names are Debezium's. */
+export const OUTBOX = table("outbox", {
+  id: "uuid",
+  aggregatetype: "text",
+  aggregateid: "text",
+  type: "text",
+  payload: "bytea",
+  time: "timestamptz",
+  traceparent: "text",
+  correlation_id: "text",
+});
+
+/** What is written of a job that nobody has begun. */
+export const JOBS = table("jobs", {
+  bucket: "smallint",
+  job_id: "uuid",
+  kind: "text",
+  target: "text",
+  due_at: "timestamptz",
+  ...ENVELOPE,
+});
 
 /** What a story has recorded until now, and more of it. */
 export interface Notes extends Recording {
@@ -60,12 +79,10 @@ export function record(recorder: Recorder): Notes {
 }
 
 function recordingIn(context: Context, recorder: Recorder, recorded: Recorded, keys: Set<string>): Recording {
-  const insert = (table: string, row: Row) => {
-    const columns = Object.keys(row);
-    const statement = `${table} ${columns.join()}`;
-    const group = recorded.get(statement) ?? { table, columns, rows: [] };
-    group.rows.push(row);
-    recorded.set(statement, group);
+  const insert = <T extends Table>(into: T, row: RowOf<T["columns"]>) => {
+    const rows = recorded.get(into);
+    if (rows) rows.push(row);
+    else recorded.set(into, [row]);
   };
   const carried = () => ({ traceparent: traceparent(context), correlation_id: context.correlationId });
   return {
@@ -80,7 +97,7 @@ function recordingIn(context: Context, recorder: Recorder, recorded: Recorded, k
         throw new Error(
           `a fact has at most ${FACT_BYTES_MAX} bytes, ${fact.type} of ${fact.key(body)} ${payload.byteLength}`,
         );
-      insert("outbox", {
+      insert(OUTBOX, {
         id: recorder.newId(),
         aggregatetype: fact.topic,
         aggregateid: fact.key(body),
@@ -94,7 +111,7 @@ function recordingIn(context: Context, recorder: Recorder, recorded: Recorded, k
       const body = create(job.schema, init as never);
       const key = job.key(body);
       const now = recorder.now();
-      insert("jobs", {
+      insert(JOBS, {
         bucket: bucketOf(key),
         job_id: recorder.newId(),
         kind: "job",
@@ -111,36 +128,15 @@ function recordingIn(context: Context, recorder: Recorder, recorded: Recorded, k
   };
 }
 
-/** One statement for all rows: a common table expression per table, one parameter each. */
+/** One statement for all rows: a common table expression per table, one parameter a column. */
 export async function write(sql: Sql, recorded: Recorded): Promise<void> {
   if (recorded.size === 0) return;
-  const groups = [...recorded.values()];
-  const inserts = groups.map(
-    ({ table, columns }, index) =>
-      `i${index} as (insert into ${table} (${columns.join()}) select ${columns.join()} from json_populate_recordset(null::${table}, $${index + 1}::text::json))`,
-  );
-  await sql.unsafe(
-    `with ${inserts.join(", ")} select 1`,
-    groups.map(({ rows }) => json(rows)),
-    { prepare: true },
-  );
-}
-
-/** Rows for json_populate_recordset. Put together by hand: JSON.stringify would look at each digit of a body for what it must escape. */
-export function json<Columns extends Values<Columns>>(rows: Columns[]): string {
-  let text = "";
-  for (const row of rows) {
-    let members = "";
-    for (const column in row) members += `${members && ","}"${column}":${jsonValue(row[column])}`;
-    text += `${text && ","}{${members}}`;
+  const inserts: string[] = [];
+  const parameters: string[] = [];
+  for (const [into, rows] of recorded) {
+    const { name, names } = into;
+    inserts.push(`i${inserts.length} as (insert into ${name} (${names}) ${selectOf(into, parameters.length + 1)})`);
+    parameters.push(...arraysOf(into, rows));
   }
-  return `[${text}]`;
-}
-
-/** A value as PostgreSQL reads it from JSON. */
-function jsonValue(value: Value): string {
-  if (value instanceof Uint8Array) return `"\\\\x${value.toHex()}"`;
-  if (value instanceof Date) return `"${value.toISOString()}"`;
-  if (typeof value === "bigint") return `"${value}"`;
-  return JSON.stringify(value) ?? "null";
+  await sql.unsafe(`with ${inserts.join(", ")} select 1`, parameters, { prepare: true });
 }

@@ -1,11 +1,11 @@
 import type { FactEnvelope } from "../api/envelope.ts";
 import type { Term } from "../database/campaign.ts";
 import type { Database, Sql } from "../database/database.ts";
-import { correlationId, envelopeNames, envelopeRow } from "../database/envelope.ts";
+import { correlationId, ENVELOPE, envelopeNames, envelopeRow } from "../database/envelope.ts";
 import { lead, leads } from "../database/leader.ts";
 import { LOCKS } from "../database/lock-numbers.ts";
 import { createRecent, type Found, type Recent } from "../database/recent.ts";
-import { json } from "../database/story.ts";
+import { rowsOf, table } from "../database/table.ts";
 import type { Log } from "../telemetry/log.ts";
 import { backoffMs, SOON } from "../time/backoff.ts";
 import { type Bell, createBell } from "../time/bell.ts";
@@ -192,6 +192,8 @@ function readAt(sql: Sql, positions: bigint[]): Promise<FactEnvelope[]> {
     where position = any(${positions.map(String)}::bigint[])`;
 }
 
+const FACTS = table("facts", { id: "uuid", topic: "text", appended_at: "timestamptz", ...ENVELOPE });
+
 /** Appends take turns, so that positions become visible in their order and no reader passes one that is still to come. */
 async function append(sql: Sql, messages: FactEnvelope[], appendedAt: Date) {
   const rows = messages.map((fact) => ({
@@ -201,5 +203,5 @@ async function append(sql: Sql, messages: FactEnvelope[], appendedAt: Date) {
   await sql`
     with turn as materialized (select pg_advisory_xact_lock(${LOCKS.append}))
     insert into facts (id, topic, appended_at, ${envelopeNames(sql)})
-    select id, topic, appended_at, ${envelopeNames(sql)} from turn, json_populate_recordset(null::facts, ${json(rows)}::text::json)`;
+    select id, topic, appended_at, ${envelopeNames(sql)} from turn, ${rowsOf(sql, FACTS, rows)} as told`;
 }

@@ -1,7 +1,7 @@
 import type { Envelope } from "../api/envelope.ts";
 import type { Database, Sql } from "../database/database.ts";
-import { envelopeColumns, envelopeNames, envelopeRow } from "../database/envelope.ts";
-import { json } from "../database/story.ts";
+import { ENVELOPE, envelopeColumns, envelopeRow } from "../database/envelope.ts";
+import { insertRows, table } from "../database/table.ts";
 import type { Log } from "../telemetry/log.ts";
 import { backoffMs, SOON } from "../time/backoff.ts";
 import { type Bell, createBell } from "../time/bell.ts";
@@ -108,11 +108,11 @@ async function rungOrFilled(database: Database, { queue, pollMs }: Source, bell:
   }
 }
 
+const QUEUED = table("queued", { queue: "text", id: "uuid", ...ENVELOPE });
+
 async function add(sql: Sql, queue: string, messages: Envelope[]) {
   const rows = messages.map((message) => ({ ...envelopeRow(message), queue, id: message.id }));
-  await sql`
-    insert into queued (queue, id, ${envelopeNames(sql)})
-    select queue, id, ${envelopeNames(sql)} from json_populate_recordset(null::queued, ${json(rows)}::text::json)`;
+  await insertRows(sql, QUEUED, rows);
 }
 
 async function take(sql: Sql, queue: string): Promise<Envelope[]> {

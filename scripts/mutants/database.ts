@@ -203,10 +203,17 @@ export const DATABASE: Mutant[] = [
     tests: ["packages/database/retention.test.ts"],
   },
   {
+    name: "table: what is special in an array is not escaped",
+    file: "packages/database/table.ts",
+    find: 'text.replace(SPECIAL, "\\\\$&")',
+    replace: "text",
+    tests: ["packages/database/table.test.ts"],
+  },
+  {
     name: "recent: what another process wrote is not read",
     file: "packages/database/recent.ts",
     find: "return found.map(({ id, position }) => {",
-    replace: "return found.filter(({ id }) => kept.has(id)).map(({ id, position }) => {",
+    replace: "return found.filter(({ id }) => young.has(id)).map(({ id, position }) => {",
     tests: ["packages/events/embedded.test.ts::what another process tells", "packages/database/relay.test.ts"],
   },
   {

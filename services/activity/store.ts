@@ -1,6 +1,6 @@
 import type { Sql } from "../../packages/database/database.ts";
 import { lockInbox } from "../../packages/database/inbox.ts";
-import { json } from "../../packages/database/story.ts";
+import { insertRows, table } from "../../packages/database/table.ts";
 import type { CountRow, TakingRow } from "./tally.ts";
 
 export interface Rows {
@@ -8,18 +8,24 @@ export interface Rows {
   takings: TakingRow[];
 }
 
+const TAKINGS = table("takings", {
+  at: "timestamptz",
+  kind: "text",
+  reason: "text",
+  currency_code: "text",
+  quantity: "bigint",
+  minor_units: "bigint",
+});
+const COUNTS = table("counts", { at: "timestamptz", type: "text", quantity: "bigint" });
+
 /** Adds to what was counted before: one statement, one row a type and quarter hour, however many facts. */
 export async function addRows(sql: Sql, { counts, takings }: Rows): Promise<void> {
   await sql`
     with added as (
-      insert into takings as t (at, kind, reason, currency_code, quantity, minor_units)
-      select at, kind, reason, currency_code, quantity, minor_units from json_populate_recordset(null::takings, ${json(takings)}::text::json)
-      on conflict (at, kind, reason, currency_code)
-      do update set quantity = t.quantity + excluded.quantity, minor_units = t.minor_units + excluded.minor_units
+      ${insertRows(sql, TAKINGS, takings)} on conflict (at, kind, reason, currency_code)
+      do update set quantity = takings.quantity + excluded.quantity, minor_units = takings.minor_units + excluded.minor_units
     )
-    insert into counts as c (at, type, quantity)
-    select at, type, quantity from json_populate_recordset(null::counts, ${json(counts)}::text::json)
-    on conflict (at, type) do update set quantity = c.quantity + excluded.quantity`;
+    ${insertRows(sql, COUNTS, counts)} on conflict (at, type) do update set quantity = counts.quantity + excluded.quantity`;
 }
 
 export interface SpanCount {
@@ -59,6 +65,19 @@ function texts(times: Date[]): string[] {
   return times.map((time) => time.toISOString());
 }
 
+const REBUILT_FACTS = table("rebuilt_facts", {
+  rebuild_id: "uuid",
+  event_id: "uuid",
+  bucket: "smallint",
+  inside: "boolean",
+  at: "timestamptz",
+  type: "text",
+  kind: "text",
+  reason: "text",
+  currency_code: "text",
+  minor_units: "bigint",
+});
+
 /** A fact of a rebuild, as its row. */
 export type StagedFact = {
   rebuild_id: string;
@@ -70,10 +89,9 @@ export type StagedFact = {
 } & Partial<Omit<TakingRow, "at" | "quantity">>;
 
 export async function stage(sql: Sql, facts: StagedFact[]): Promise<void> {
-  await sql`
-    insert into rebuilt_facts (rebuild_id, event_id, bucket, inside, at, type, kind, reason, currency_code, minor_units)
-    select rebuild_id, event_id, bucket, inside, at, type, kind, reason, currency_code, minor_units
-    from json_populate_recordset(null::rebuilt_facts, ${json(facts)}::text::json) on conflict do nothing`;
+  const none = { kind: null, reason: null, currency_code: null, minor_units: null };
+  const rows = facts.map((fact) => ({ ...none, ...fact }));
+  await sql`${insertRows(sql, REBUILT_FACTS, rows)} on conflict do nothing`;
 }
 
 export async function unstage(sql: Sql, rebuildId: string): Promise<void> {

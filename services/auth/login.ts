@@ -2,6 +2,7 @@ import type { MessageShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import type { LoginRequestSchema } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
+import { table } from "../../packages/database/table.ts";
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { refused } from "../../packages/service/errors.ts";
@@ -49,6 +50,13 @@ export async function login(
   return pairOf(session);
 }
 
+const LOGIN_CHALLENGES = table("login_challenges", {
+  challenge_hash: "bytea",
+  user_id: "uuid",
+  password_hash: "text",
+  expires_at: "timestamptz",
+});
+
 /** The password alone opens nothing: complete-login.ts */
 async function challengeOf(app: App<AuthConfig>, user: store.CredentialsRow) {
   const challenge = newToken(app);
@@ -57,7 +65,7 @@ async function challengeOf(app: App<AuthConfig>, user: store.CredentialsRow) {
   const { user_id, password_hash } = user;
   await app.transact(async (tx) => {
     await ticketStore.deleteChallengesOver(tx.sql, now);
-    tx.insert("login_challenges", { challenge_hash: hashToken(challenge), user_id, password_hash, expires_at });
+    tx.insert(LOGIN_CHALLENGES, { challenge_hash: hashToken(challenge), user_id, password_hash, expires_at });
   });
   return { challenge, expiresAt: timestampFromDate(expires_at) };
 }

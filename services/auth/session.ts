@@ -2,6 +2,7 @@ import { createHash, createHmac } from "node:crypto";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Role } from "../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import { AccountNotice } from "../../packages/api/gen/bodega/mail/v1/events_pb.ts";
+import { table } from "../../packages/database/table.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
 import { type SigningKey, signToken } from "../../packages/service/wire/tokens.ts";
 import type { AuthConfig } from "./config.ts";
@@ -49,6 +50,22 @@ export async function newSession(app: App<AuthConfig>, user: UserRow, passkeyId?
   };
 }
 
+const SESSIONS = table("sessions", {
+  session_id: "uuid",
+  user_id: "uuid",
+  network: "text",
+  passkey_id: "uuid",
+  created_at: "timestamptz",
+  expires_at: "timestamptz",
+});
+const REFRESH_TOKENS = table("refresh_tokens", {
+  token_hash: "bytea",
+  session_id: "uuid",
+  kid: "text",
+  access_token_id: "uuid",
+  issued_at: "timestamptz",
+});
+
 /** The owner hears of it where it is opened from a network that the account was never used from. */
 export async function openSession(
   app: App<AuthConfig>,
@@ -65,8 +82,8 @@ export async function openSession(
   const session_id = app.random.id();
   const expires_at = new Date(issuedAt.getTime() + SESSION_LIFE_MS);
   const opened_by = { network, passkey_id: passkeyId ?? null };
-  tx.insert("sessions", { session_id, user_id: user.user_id, ...opened_by, created_at: issuedAt, expires_at });
-  tx.insert("refresh_tokens", {
+  tx.insert(SESSIONS, { session_id, user_id: user.user_id, ...opened_by, created_at: issuedAt, expires_at });
+  tx.insert(REFRESH_TOKENS, {
     token_hash: hashToken(refreshToken),
     session_id,
     kid: key.kid,

@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { Code as Status } from "@connectrpc/connect";
 import { BadRequestSchema } from "../../packages/api/gen/google/rpc/error_details_pb.ts";
 import type { Sql } from "../../packages/database/database.ts";
+import { table } from "../../packages/database/table.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
 import { refused } from "../../packages/service/errors.ts";
 import type { AuthConfig } from "./config.ts";
@@ -51,6 +52,25 @@ export interface MailedCode {
   expiresAt: Date;
 }
 
+const TICKETS = table("tickets", {
+  ticket_hash: "bytea",
+  purpose: "text",
+  address_hash: "bytea",
+  network_hash: "bytea",
+  user_id: "uuid",
+  password_hash: "text",
+  display_name: "text",
+  salt: "bytea",
+  code_hash: "bytea",
+  code_until: "timestamptz",
+  guesses: "smallint",
+  near_guesses: "smallint",
+  far_guesses: "smallint",
+  created_at: "timestamptz",
+  expires_at: "timestamptz",
+  password_needed: "boolean",
+});
+
 /**
  * A ticket, and the code to be mailed for it. Within a minute of the last mail there is none: the ticket shares the code that is on its way. When the day's
  * mails are used up there is none either; `spentMs` tells until when.
@@ -71,7 +91,7 @@ export async function issueTicket(
   const mailed = onItsWay || budget.spentMs > 0 ? null : fresh.mailed;
   const ticket = newToken(app);
   const { salt, code_hash, code_until } = onItsWay && running.tickets < SHARED_MAX ? running : fresh;
-  tx.insert("tickets", {
+  tx.insert(TICKETS, {
     ticket_hash: hashToken(ticket),
     ...where,
     network_hash,
@@ -187,10 +207,18 @@ async function budgetOf(app: App, tx: Tx, where: store.Where, networkHash: Buffe
   return { cooldownMs: Math.max(0, next - now), spentMs: full === 0 ? 0 : Math.max(1, full + DAY_MS - now) };
 }
 
+const CODE_MAILS = table("code_mails", {
+  address_hash: "bytea",
+  network_hash: "bytea",
+  purpose: "text",
+  sent_at: "timestamptz",
+  next_at: "timestamptz",
+});
+
 /** A cooldown that is running is left as it is: its length must not tell whether a request was the first. */
 function noteMail(app: App, tx: Tx, where: store.Where, network_hash: Buffer, cooldownMs: number) {
   const now = app.clock.now();
-  tx.insert("code_mails", {
+  tx.insert(CODE_MAILS, {
     ...where,
     network_hash,
     sent_at: now,

@@ -1,17 +1,28 @@
 import type { Sql } from "../../packages/database/database.ts";
 import type { Recording } from "../../packages/database/story.ts";
+import { rowsOf, table } from "../../packages/database/table.ts";
 import type { Sum } from "./sum.ts";
 
+const SUMS = table("sums", {
+  sum_id: "uuid",
+  a: "bigint",
+  b: "bigint",
+  sum: "bigint",
+  instance: "text",
+  calculated_at: "timestamptz",
+});
+const ARRIVALS = table("arrivals", { sum_id: "uuid", sum: "bigint" });
+
 export function insertSum(tx: Recording, { sumId, a, b, sum, instance, calculatedAt }: Sum): void {
-  tx.insert("sums", { sum_id: sumId, a, b, sum, instance, calculated_at: calculatedAt });
+  tx.insert(SUMS, { sum_id: sumId, a, b, sum, instance, calculated_at: calculatedAt });
 }
 
 /** A sum that is there already has come once more. */
 export async function insertArrivals(sql: Sql, sums: Pick<Sum, "sumId" | "sum">[], arrivedAt: Date): Promise<void> {
-  const rows = sums.map(({ sumId, sum }) => ({ sum_id: sumId, sum: sum.toString() }));
+  const rows = sums.map(({ sumId, sum }) => ({ sum_id: sumId, sum }));
   await sql`
     insert into arrivals (sum_id, sum, times, arrived_at)
-    select sum_id, min(sum), count(*), ${arrivedAt} from json_populate_recordset(null::arrivals, ${JSON.stringify(rows)}::text::json)
+    select sum_id, min(sum), count(*), ${arrivedAt} from ${rowsOf(sql, ARRIVALS, rows)} as arrived
     group by sum_id order by sum_id
     on conflict (sum_id) do update set times = arrivals.times + excluded.times`;
 }

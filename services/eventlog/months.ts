@@ -1,7 +1,15 @@
 import type { Sql } from "../../packages/database/database.ts";
-import { json } from "../../packages/database/story.ts";
+import { insertRows, table } from "../../packages/database/table.ts";
 import type { Place } from "./chain.ts";
 import { monthOf } from "./store.ts";
+
+const SEALS = table("seals", {
+  month: "date",
+  sequence: "bigint",
+  hash: "bytea",
+  recorded_at: "timestamptz",
+  signature: "bytea",
+});
 
 /** Makes room for a month's events. Theirs are the same rights as the whole journal's. */
 export async function openMonth(sql: Sql, month: string): Promise<void> {
@@ -22,7 +30,7 @@ export async function dropMonths(sql: Sql, oldest: string, sign: (place: Place) 
       select sequence, hash, recorded_at from ${sql(table)} order by sequence desc limit 1`;
     if (last) {
       const row = { ...last, month, signature: sign(last) };
-      await sql`insert into seals select * from json_populate_recordset(null::seals, ${json([row])}::text::json)`;
+      await insertRows(sql, SEALS, [row]);
     }
     await sql`drop table ${sql(table)}`;
   }

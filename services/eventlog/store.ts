@@ -1,5 +1,5 @@
 import type { Sql } from "../../packages/database/database.ts";
-import { json } from "../../packages/database/story.ts";
+import { insertRows, table } from "../../packages/database/table.ts";
 import type { Entry, Place } from "./chain.ts";
 
 export interface SignedPlace extends Place {
@@ -21,6 +21,28 @@ const HEAD = (sql: Sql) => sql`${PLACE(sql)}, checkpoint_sequence, checkpoint_at
 const ENTRY = (sql: Sql) => sql`
   sequence, event_id, type, source, subject, time, recorded_at, traceparent, correlation_id, order_id, body, hash`;
 
+const CHECKPOINTS = table("checkpoints", {
+  sequence: "bigint",
+  hash: "bytea",
+  recorded_at: "timestamptz",
+  signature: "bytea",
+});
+const EVENTS = table("events", {
+  sequence: "bigint",
+  event_id: "uuid",
+  type: "text",
+  source: "text",
+  subject: "text",
+  time: "timestamptz",
+  recorded_at: "timestamptz",
+  traceparent: "text",
+  correlation_id: "text",
+  order_id: "uuid",
+  body: "bytea",
+  hash: "bytea",
+  month: "date",
+});
+
 /** Until the transaction ends nobody else appends. */
 export async function lockHead(sql: Sql): Promise<Head> {
   return only(await sql<Head[]>`select ${HEAD(sql)} from head for update`);
@@ -34,15 +56,14 @@ export async function readHead(sql: Sql): Promise<Head> {
 export async function append(sql: Sql, entries: SealedEntry[], head: Head, checkpoint?: SignedPlace): Promise<void> {
   const month = monthOf(head.recorded_at);
   const rows = entries.map((entry) => ({ ...entry, month }));
-  const kept = checkpoint ? [{ ...checkpoint }] : [];
   await sql`
     with moved as (
       update head set sequence = ${head.sequence}, hash = ${head.hash}, recorded_at = ${head.recorded_at}, signature = ${head.signature},
         checkpoint_sequence = ${head.checkpoint_sequence}, checkpoint_at = ${head.checkpoint_at}
     ), kept as (
-      insert into checkpoints select * from json_populate_recordset(null::checkpoints, ${json(kept)}::text::json)
+      ${insertRows(sql, CHECKPOINTS, checkpoint ? [checkpoint] : [])}
     )
-    insert into events select * from json_populate_recordset(null::events, ${json(rows)}::text::json)`;
+    ${insertRows(sql, EVENTS, rows)}`;
 }
 
 /** The month of writing, as its first day. */

@@ -201,7 +201,7 @@ async function newOrder(state: OrderState | null = "PENDING") {
   const orderId = app.random.idFor(customerId);
   await saveContacts(app.sql, [{ user_id: customerId, email: `r-${orderId}@example.test`, display_name: "Ada" }]);
   if (state)
-    await saveOrders(app.sql, [{ order_id: orderId, status: state, total_minor_units: "450", currency_code: "EUR" }]);
+    await saveOrders(app.sql, [{ order_id: orderId, status: state, total_minor_units: 450n, currency_code: "EUR" }]);
   const expiresAt = new Date(app.clock.now().getTime() + 20 * HOUR);
   const total = { currencyCode: "EUR", minorUnits: 450n };
   return {

@@ -34,7 +34,7 @@ export async function writeOrderMails<B extends OfOrder & { total?: Money | unde
     messages.map(({ body: { orderId, total } }) => ({
       order_id: orderId,
       status,
-      total_minor_units: String(total?.minorUnits),
+      total_minor_units: total?.minorUnits,
       currency_code: total?.currencyCode ?? "",
     })),
   );

@@ -1,4 +1,5 @@
 import type { Sql } from "../../packages/database/database.ts";
+import { insertRows, rowsOf, table } from "../../packages/database/table.ts";
 import { uuidV7Floor } from "../../packages/time/ids.ts";
 import type { Content } from "./templates.tsx";
 
@@ -37,7 +38,8 @@ export type OrderState = "PENDING" | "PAID" | "COMPLETED" | "CANCELLED";
 export interface OrderCopy {
   order_id: string;
   status: OrderState;
-  total_minor_units: string;
+  /** A fact that lacks it is refused by the table. */
+  total_minor_units: bigint | undefined;
   currency_code: string;
 }
 
@@ -64,12 +66,17 @@ export async function contactsOf(sql: Sql, userIds: string[]): Promise<Map<strin
   return new Map(rows.map((row) => [row.user_id, row]));
 }
 
+const ORDERS = table("orders", {
+  order_id: "uuid",
+  status: "text",
+  total_minor_units: "bigint",
+  currency_code: "text",
+});
+
 /** `orders` names each order once. */
 export async function saveOrders(sql: Sql, orders: OrderCopy[]): Promise<void> {
-  await sql`insert into orders (order_id, status, total_minor_units, currency_code)
-    select order_id, status, total_minor_units, currency_code
-    from json_populate_recordset(null::orders, ${JSON.stringify(orders)}::text::json)
-    on conflict (order_id) do update set status = excluded.status`;
+  await sql`
+    ${insertRows(sql, ORDERS, orders)} on conflict (order_id) do update set status = excluded.status`;
 }
 
 /** Undefined when nothing was heard of the order yet. */
@@ -78,13 +85,25 @@ export async function orderState(sql: Sql, orderId: string): Promise<OrderState 
   return row?.status;
 }
 
+const MAILS = table("mails", {
+  mail_id: "uuid",
+  template: "text",
+  subject_id: "text",
+  step: "integer",
+  recipient: "text",
+  order_id: "uuid",
+  subject: "text",
+  content: "json",
+  holds_code: "boolean",
+  status: "text",
+  error: "text",
+  created_at: "timestamptz",
+});
+
 /** Writes the mails that were not written before and gives back the ids of those. */
 export async function insertMails(sql: Sql, mails: NewMail[]): Promise<Set<string>> {
   const rows = await sql<{ mail_id: string }[]>`
-    insert into mails (mail_id, template, subject_id, step, recipient, order_id, subject, content, holds_code, status, error, created_at)
-    select mail_id, template, subject_id, step, recipient, order_id, subject, content, holds_code, status, error, created_at
-    from json_populate_recordset(null::mails, ${JSON.stringify(mails)}::text::json)
-    on conflict on constraint mails_once do nothing returning mail_id`;
+    ${insertRows(sql, MAILS, mails)} on conflict on constraint mails_once do nothing returning mail_id`;
   return new Set(rows.map((row) => row.mail_id));
 }
 
@@ -201,13 +220,21 @@ export interface Caught {
   helo: string;
 }
 
+const CAUGHT_MAILS = table("caught_mails", {
+  caught_id: "uuid",
+  message_id: "text",
+  sender: "text",
+  data: "text",
+  recipients: "text[]",
+  helo: "text",
+});
+
 /** Keeps each mail once, and every hand-over of it; `mails` names a Message-ID once. Gives back their places in the order of arrival. */
 export async function insertCaught(sql: Sql, mails: Caught[], now: Date): Promise<bigint[]> {
   const rows = await sql<{ message_id: string; position: bigint }[]>`
     insert into caught_mails as c (caught_id, message_id, sender, data, caught_at, recipients, received)
     select caught_id, message_id, sender, data, ${now}, recipients, jsonb_build_array(jsonb_build_object('helo', helo, 'at', ${now}::timestamptz))
-    from json_to_recordset(${JSON.stringify(mails)}::text::json)
-      as x(caught_id uuid, message_id text, sender text, data text, recipients text[], helo text)
+    from ${rowsOf(sql, CAUGHT_MAILS, mails)} as came
     order by caught_id
     on conflict (message_id) do update set received = c.received || excluded.received,
       recipients = array(select distinct unnest(c.recipients || excluded.recipients))

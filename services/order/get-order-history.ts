@@ -3,7 +3,7 @@ import { type GetOrderHistoryRequest, OrderStatus } from "../../packages/api/gen
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { requireOrder } from "./get-order.ts";
-import { listHistory } from "./store.ts";
+import { listHistory } from "./history-store.ts";
 
 export async function getOrderHistory(app: App, caller: Caller, { orderId }: GetOrderHistoryRequest) {
   await requireOrder(app, caller, orderId);

@@ -3,8 +3,9 @@ import { OrderCancelled, OrderCompleted, OrderPaid } from "../../packages/api/fa
 import { CancelReason } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
 import { RefundRemainder } from "../../packages/api/jobs.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
+import { insertMove } from "./history-store.ts";
 import { illegalMove, lineMessages, MOVES, money, type Order, type Reason, type Status } from "./order.ts";
-import { insertMove, updateOrders } from "./store.ts";
+import { updateOrders } from "./store.ts";
 
 export interface Cause {
   cause: string;

@@ -4,8 +4,9 @@ import { PaymentDeadline } from "../../packages/api/jobs.ts";
 import type { App } from "../../packages/service/app.ts";
 import type { Caller } from "../../packages/service/caller.ts";
 import { catalogue } from "./catalogue.ts";
+import { insertMove } from "./history-store.ts";
 import { deadlineAt, needsKitchen, newOrder, orderMessage, priceLines, refuseOtherTotal } from "./order.ts";
-import { insertMove, insertOrder } from "./store.ts";
+import { insertOrder } from "./store.ts";
 
 export async function placeOrder(app: App, caller: Caller, req: PlaceOrderRequest) {
   const products = await catalogue(

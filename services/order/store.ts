@@ -1,13 +1,38 @@
 import type { Sql } from "../../packages/database/database.ts";
+import { rowsOf, table } from "../../packages/database/table.ts";
 import type { Recording } from "../../packages/service/app.ts";
 import { bucketOf, bucketOfCustomer, uuidV7Floor } from "../../packages/time/ids.ts";
 import { type Held, type Line, type Order, type Reason, type Status, unitsOf } from "./order.ts";
 
-// Every SQL statement about orders; those about the catalogue are in catalogue-store.ts. Each statement on an order names its bucket.
+// Every SQL statement about orders; those about the catalogue are in catalogue-store.ts, those about their history in history-store.ts. Each statement on an order names its bucket.
 
+const ORDERS = table("orders", {
+  bucket: "smallint",
+  order_id: "uuid",
+  customer_id: "uuid",
+  status: "text",
+  reservation: "text",
+  currency_code: "text",
+  total_minor_units: "bigint",
+  needs_kitchen: "boolean",
+  units: "integer",
+  created_at: "timestamptz",
+  expires_at: "timestamptz",
+  version: "bigint",
+});
+const ORDER_LINES = table("order_lines", {
+  bucket: "smallint",
+  order_id: "uuid",
+  line: "smallint",
+  product_id: "uuid",
+  name: "text",
+  quantity: "integer",
+  unit_price_minor_units: "bigint",
+  prepared: "boolean",
+});
 export function insertOrder(tx: Recording, order: Order, needsKitchen: boolean): void {
   const bucket = bucketOf(order.orderId);
-  tx.insert("orders", {
+  tx.insert(ORDERS, {
     bucket,
     order_id: order.orderId,
     customer_id: order.customerId,
@@ -22,7 +47,7 @@ export function insertOrder(tx: Recording, order: Order, needsKitchen: boolean):
     version: order.version,
   });
   order.lines.forEach((line, index) => {
-    tx.insert("order_lines", {
+    tx.insert(ORDER_LINES, {
       bucket,
       order_id: order.orderId,
       line: index,
@@ -32,34 +57,6 @@ export function insertOrder(tx: Recording, order: Order, needsKitchen: boolean):
       unit_price_minor_units: line.unitPriceMinorUnits,
       prepared: line.prepared,
     });
-  });
-}
-
-export interface Move {
-  from: Status | null;
-  to: Status;
-  /** The RPC, fact or job that made it. */
-  cause: string;
-  /** A user id, or a service. */
-  actor: string;
-}
-
-export function insertMove(
-  tx: Recording,
-  { orderId, version }: Pick<Order, "orderId" | "version">,
-  { from, to, cause, actor }: Move,
-  at: Date,
-): void {
-  tx.insert("order_history", {
-    bucket: bucketOf(orderId),
-    order_id: orderId,
-    version,
-    from_status: from,
-    to_status: to,
-    cause,
-    actor,
-    trace_id: tx.context.traceId,
-    at,
   });
 }
 
@@ -128,6 +125,22 @@ export async function listOrders(sql: Sql, { customerId, status, before }: Filte
   return rows.map(orderFrom);
 }
 
+const CHANGED_ORDERS = table("orders", {
+  bucket: "smallint",
+  order_id: "uuid",
+  status: "text",
+  reservation: "text",
+  paid_at: "timestamptz",
+  payment_id: "uuid",
+  hold_id: "uuid",
+  points: "bigint",
+  refunded_minor_units: "bigint",
+  cancelled_at: "timestamptz",
+  cancel_reason: "text",
+  completed_at: "timestamptz",
+  version: "bigint",
+});
+
 /** Writes what an order has become. The caller holds its lock and has checked the move. */
 export async function updateOrders(sql: Sql, orders: Order[]): Promise<void> {
   const rows = orders.map((order) => ({
@@ -138,18 +151,18 @@ export async function updateOrders(sql: Sql, orders: Order[]): Promise<void> {
     paid_at: order.paidAt,
     payment_id: order.paymentId,
     hold_id: order.holdId,
-    points: order.points?.toString() ?? null,
-    refunded_minor_units: order.refundedMinorUnits.toString(),
+    points: order.points,
+    refunded_minor_units: order.refundedMinorUnits,
     cancelled_at: order.cancelledAt,
     cancel_reason: order.cancelReason,
     completed_at: order.completedAt,
-    version: Number(order.version),
+    version: order.version,
   }));
   const updated = await sql`
     update orders o set status = n.status, reservation = n.reservation, paid_at = n.paid_at, payment_id = n.payment_id,
       hold_id = n.hold_id, points = n.points, refunded_minor_units = n.refunded_minor_units,
       cancelled_at = n.cancelled_at, cancel_reason = n.cancel_reason, completed_at = n.completed_at, version = n.version
-    from json_populate_recordset(null::orders, ${JSON.stringify(rows)}::text::json) n
+    from ${rowsOf(sql, CHANGED_ORDERS, rows)} as n
     where o.bucket = n.bucket and o.order_id = n.order_id and o.version = n.version - 1`;
   if (updated.count !== orders.length)
     throw new Error(`updated ${updated.count} of ${orders.length} orders: one changed under its lock`);
@@ -191,21 +204,6 @@ export async function findDecision(sql: Sql, orderId: string, holdId: string): P
     select decision from decisions where bucket = ${bucketOf(orderId)} and order_id = ${orderId} and hold_id = ${holdId}`;
   if (!row) throw new Error(`hold ${holdId} of order ${orderId} has no decision`);
   return row.decision;
-}
-
-export interface HistoryRow {
-  from_status: Status | null;
-  to_status: Status;
-  cause: string;
-  actor: string;
-  trace_id: string;
-  at: Date;
-}
-
-export function listHistory(sql: Sql, orderId: string): Promise<HistoryRow[]> {
-  return sql<HistoryRow[]>`
-    select from_status, to_status, cause, actor, trace_id, at from order_history
-    where bucket = ${bucketOf(orderId)} and order_id = ${orderId} order by version`;
 }
 
 /** Orders placed before `placedBefore` that are not at their end, though nothing but their timer is to come, and that have no such timer. Oldest first. */

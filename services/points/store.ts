@@ -1,10 +1,27 @@
 import type { Sql } from "../../packages/database/database.ts";
-import { json, type Recording } from "../../packages/database/story.ts";
+import type { Recording } from "../../packages/database/story.ts";
+import { rowsOf, table } from "../../packages/database/table.ts";
 import type { Hold } from "./hold.ts";
 import type { Account, Entry, Kind } from "./ledger.ts";
 
 const ACCOUNT = (sql: Sql) => sql`user_id, balance, held, version`;
 const HOLD = (sql: Sql) => sql`hold_id, order_id, user_id, amount, status, created_at, updated_at`;
+
+const ACCOUNTS = table("accounts", { user_id: "uuid", balance: "bigint", held: "bigint", version: "bigint" });
+const LEDGER = table("ledger", {
+  movement_id: "uuid",
+  account: "text",
+  user_id: "uuid",
+  version: "bigint",
+  kind: "text",
+  cause_id: "text",
+  amount: "bigint",
+  order_id: "uuid",
+  reason: "text",
+  trace_id: "text",
+  at: "timestamptz",
+});
+const HOLD_STATES = table("holds", { hold_id: "uuid", status: "text", updated_at: "timestamptz" });
 
 export async function findAccount(sql: Sql, userId: string): Promise<Account | undefined> {
   const [row] = await sql<Account[]>`select ${ACCOUNT(sql)} from accounts where user_id = ${userId}`;
@@ -28,7 +45,7 @@ export async function lockAccounts(sql: Sql, userIds: string[]): Promise<Account
 export async function saveAccounts(sql: Sql, accounts: Account[]): Promise<void> {
   const saved = await sql`
     update accounts a set balance = new.balance, held = new.held, version = new.version
-    from json_populate_recordset(null::accounts, ${json(accounts)}::text::json) as new
+    from ${rowsOf(sql, ACCOUNTS, accounts)} as new
     where a.user_id = new.user_id and a.version = new.version - 1`;
   if (saved.count !== accounts.length)
     throw new Error(`expected ${accounts.length} locked accounts, found ${saved.count}`);
@@ -37,7 +54,7 @@ export async function saveAccounts(sql: Sql, accounts: Account[]): Promise<void>
 /** Entries of accounts that are saved: each has its account's version. */
 export function insertLedger(tx: Recording, entries: (Entry & { version: bigint })[], at: Date): void {
   for (const { movementId, side, userId, version, kind, causeId, amount, orderId, reason, traceId } of entries) {
-    tx.insert("ledger", {
+    tx.insert(LEDGER, {
       movement_id: movementId,
       account: side,
       user_id: userId,
@@ -156,5 +173,5 @@ export async function insertHold(sql: Sql, hold: Hold): Promise<void> {
 export async function saveHolds(sql: Sql, holds: Hold[]): Promise<void> {
   await sql`
     update holds h set status = new.status, updated_at = new.updated_at
-    from json_populate_recordset(null::holds, ${json(holds)}::text::json) as new where h.hold_id = new.hold_id`;
+    from ${rowsOf(sql, HOLD_STATES, holds)} as new where h.hold_id = new.hold_id`;
 }

@@ -16,7 +16,7 @@ import {
   deleteRows,
   findContent,
   findRowsToDo,
-  insertRows,
+  insertFileRows,
   lockImport,
   saveImport,
   saveOutcomes,
@@ -51,7 +51,7 @@ async function readRows(tx: Tx, found: Import): Promise<Import> {
   let [rowsTotal, rowsRefused] = [0, 0];
   let batch: FileRow[] = [];
   const keep = async () => {
-    await insertRows(tx.sql, importId, batch);
+    await insertFileRows(tx.sql, importId, batch);
     rowsTotal += batch.length;
     rowsRefused += batch.filter(({ problem }) => problem !== null).length;
     batch = [];

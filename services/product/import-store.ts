@@ -1,5 +1,5 @@
 import type { Sql } from "../../packages/database/database.ts";
-import { json } from "../../packages/database/story.ts";
+import { insertRows, rowsOf, table } from "../../packages/database/table.ts";
 import type { Import } from "./import.ts";
 import type { FileRow } from "./import-file.ts";
 
@@ -58,11 +58,11 @@ export async function findTwin(sql: Sql, importId: string, sha256: Uint8Array): 
   return row && importFrom(row);
 }
 
-export async function insertRows(sql: Sql, importId: string, rows: FileRow[]): Promise<void> {
+const IMPORT_ROWS = table("import_rows", { import_id: "uuid", line: "integer", json: "text", problem: "text" });
+
+export async function insertFileRows(sql: Sql, importId: string, rows: FileRow[]): Promise<void> {
   const named = rows.map((row) => ({ import_id: importId, ...row }));
-  await sql`
-    insert into import_rows (import_id, line, json, problem)
-    select import_id, line, json, problem from json_populate_recordset(null::import_rows, ${json(named)}::text::json)`;
+  await insertRows(sql, IMPORT_ROWS, named);
 }
 
 /** The next rows that nobody has looked at, in the order of the file. */
@@ -75,6 +75,8 @@ export async function findRowsToDo(
     select line, json from import_rows where import_id = ${importId} and problem is null order by line limit ${rowsMax}`;
 }
 
+const OUTCOMES = table("import_rows", { line: "integer", problem: "text" });
+
 /** Rows that are done go; those with a problem stay, with it. */
 export async function saveOutcomes(
   sql: Sql,
@@ -86,7 +88,7 @@ export async function saveOutcomes(
   await sql`delete from import_rows where import_id = ${importId} and line = any(${done})`;
   await sql`
     update import_rows r set problem = found.problem, json = ''
-    from json_to_recordset(${json(refused)}::text::json) as found(line int, problem text)
+    from ${rowsOf(sql, OUTCOMES, refused)} as found
     where r.import_id = ${importId} and r.line = found.line`;
 }
 

@@ -12,7 +12,7 @@ export async function onStockChanged(_app: App, tx: Tx, messages: Message<StockC
   const rows = Array.from(newest.values(), ({ productId, available, version }) => ({
     product_id: productId,
     available,
-    version: version.toString(),
+    version,
   }));
   await saveAvailable(tx.sql, rows);
 }

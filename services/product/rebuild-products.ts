@@ -60,7 +60,7 @@ async function askStock(app: App, page: string[]) {
   await app.transact(({ sql }) =>
     saveAvailable(
       sql,
-      lines.map(({ productId, available }) => ({ product_id: productId, available, version: "0" })),
+      lines.map(({ productId, available }) => ({ product_id: productId, available, version: 0n })),
     ),
   );
 }

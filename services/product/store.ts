@@ -1,5 +1,6 @@
 import type { Sql } from "../../packages/database/database.ts";
 import type { Recording } from "../../packages/database/story.ts";
+import { rowsOf, table } from "../../packages/database/table.ts";
 import type { Changes, Product, ProductEvent } from "./product.ts";
 
 /** A product with stock's word on it. */
@@ -34,9 +35,19 @@ export async function saveProduct(sql: Sql, product: Product): Promise<boolean> 
   return rows.length === 1;
 }
 
+const PRODUCT_EVENTS = table("product_events", {
+  product_id: "uuid",
+  version: "bigint",
+  type: "text",
+  changes: "jsonb",
+  actor: "text",
+  trace_id: "text",
+  at: "timestamptz",
+});
+
 export function insertEvent(tx: Recording, event: ProductEvent): void {
   const { productId, version, type, changes, actor, traceId, at } = event;
-  tx.insert("product_events", { product_id: productId, version, type, changes, actor, trace_id: traceId, at });
+  tx.insert(PRODUCT_EVENTS, { product_id: productId, version, type, changes, actor, trace_id: traceId, at });
 }
 
 export async function findProduct(sql: Sql, productId: string): Promise<Shelved | undefined> {
@@ -135,14 +146,16 @@ export async function findEventsOf(sql: Sql, productIds: string[]): Promise<Map<
   return Map.groupBy(events, ({ productId }) => productId);
 }
 
+const AVAILABLE = table("products", { product_id: "uuid", available: "integer", version: "bigint" });
+
 /** Takes stock's word where it is newer than what is kept. The rows are locked in key order, as others lock them. */
 export async function saveAvailable(
   sql: Sql,
-  rows: { product_id: string; available: number; version: string }[],
+  rows: { product_id: string; available: number; version: bigint }[],
 ): Promise<void> {
   await sql`
     with said as (
-      select * from json_to_recordset(${JSON.stringify(rows)}::text::json) as said(product_id uuid, available int, version bigint)
+      select * from ${rowsOf(sql, AVAILABLE, rows)} as heard
     ), locked as materialized (
       select product_id from products where product_id in (select product_id from said) order by product_id for update
     )

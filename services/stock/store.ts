@@ -1,10 +1,37 @@
 import type { Sql } from "../../packages/database/database.ts";
-import { json, type Recording } from "../../packages/database/story.ts";
+import type { Recording } from "../../packages/database/story.ts";
+import { insertRows, rowsOf, table } from "../../packages/database/table.ts";
 import type { Entry, Item, Kind } from "./ledger.ts";
 import type { Reservation, Status } from "./reservation.ts";
 
 const ITEM = (sql: Sql) => sql`product_id, on_hand, reserved, version`;
 const RESERVATION = (sql: Sql) => sql`order_id, status, lines, created_at, updated_at`;
+
+const ITEMS = table("stock_items", {
+  product_id: "uuid",
+  on_hand: "integer",
+  reserved: "integer",
+  version: "bigint",
+});
+const LEDGER = table("stock_ledger", {
+  product_id: "uuid",
+  kind: "text",
+  cause_id: "text",
+  version: "bigint",
+  on_hand_delta: "integer",
+  reserved_delta: "integer",
+  reason: "text",
+  trace_id: "text",
+  at: "timestamptz",
+});
+const RESERVATIONS = table("reservations", {
+  order_id: "uuid",
+  status: "text",
+  lines: "jsonb",
+  created_at: "timestamptz",
+  updated_at: "timestamptz",
+});
+const RESERVATION_STATES = table("reservations", { order_id: "uuid", status: "text", updated_at: "timestamptz" });
 
 export async function findItems(sql: Sql, productIds: string[]): Promise<Item[]> {
   return sql<Item[]>`select ${ITEM(sql)} from stock_items where product_id = any(${productIds})`;
@@ -26,14 +53,14 @@ export async function insertEmptyItems(sql: Sql, productIds: string[]): Promise<
 export async function saveItems(sql: Sql, items: Item[]): Promise<void> {
   const saved = await sql`
     update stock_items i set on_hand = new.on_hand, reserved = new.reserved, version = new.version
-    from json_populate_recordset(null::stock_items, ${json(items)}::text::json) as new
+    from ${rowsOf(sql, ITEMS, items)} as new
     where i.product_id = new.product_id and i.version = new.version - 1 returning i.product_id`;
   if (saved.length !== items.length) throw new Error(`expected ${items.length} locked items, found ${saved.length}`);
 }
 
 export function insertLedger(tx: Recording, entries: Entry[], at: Date): void {
   for (const entry of entries) {
-    tx.insert("stock_ledger", {
+    tx.insert(LEDGER, {
       product_id: entry.productId,
       kind: entry.kind,
       cause_id: entry.causeId,
@@ -63,10 +90,7 @@ export async function lockReservations(sql: Sql, orderIds: string[]): Promise<Ma
 /** Written at once, not recorded for the end: a fact further on in the same batch may be about the same order. */
 export async function insertReservations(sql: Sql, reservations: Reservation[]): Promise<void> {
   if (reservations.length === 0) return;
-  await sql`
-    insert into reservations (order_id, status, lines, created_at, updated_at)
-    select order_id, status, lines, created_at, updated_at
-    from json_populate_recordset(null::reservations, ${json(reservations)}::text::json)`;
+  await insertRows(sql, RESERVATIONS, reservations);
 }
 
 /** Writes the status of locked reservations. */
@@ -74,7 +98,7 @@ export async function saveReservations(sql: Sql, reservations: Reservation[]): P
   if (reservations.length === 0) return;
   await sql`
     update reservations r set status = new.status, updated_at = new.updated_at
-    from json_populate_recordset(null::reservations, ${json(reservations)}::text::json) as new
+    from ${rowsOf(sql, RESERVATION_STATES, reservations)} as new
     where r.order_id = new.order_id`;
 }
 

@@ -1,10 +1,12 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { testPorts } from "../../../tests/kit/ports.ts";
+import { table } from "../../database/table.ts";
 import type { Tx } from "../app.ts";
 import { service } from "../service.ts";
 import { runService } from "./runtime.ts";
 
 setDefaultTimeout(60_000);
+const INBOX = table("inbox", { bucket: "smallint", message_id: "uuid", seen_at: "timestamptz" });
 
 test("of two stories that lock the same rows the other way round both are done, each once, with what they record", async () => {
   const { ports } = await testPorts();
@@ -17,7 +19,7 @@ test("of two stories that lock the same rows the other way round both are done, 
   const bothHaveOne = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const story = (own: number, first: number, second: number) => async (tx: Tx) => {
     begun += 1;
-    tx.insert("inbox", { bucket: own, message_id: crypto.randomUUID(), seen_at: app.clock.now() });
+    tx.insert(INBOX, { bucket: own, message_id: crypto.randomUUID(), seen_at: app.clock.now() });
     await tx.sql`update rows set times = times + 1 where n = ${first}`;
     bothHaveOne[own]?.resolve();
     await Promise.all(bothHaveOne.map(({ promise }) => promise));

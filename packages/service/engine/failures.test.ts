@@ -7,6 +7,7 @@ import { OrderCreated } from "../../api/facts.ts";
 import { OrderCreatedSchema } from "../../api/gen/bodega/order/v1/events_pb.ts";
 import { DeliverMail, WorkTicket } from "../../api/jobs.ts";
 import type { Body } from "../../api/messages.ts";
+import { JOBS } from "../../database/story.ts";
 import { drivenClock } from "../../time/clock.ts";
 import type { App } from "../app.ts";
 import { does, doesMany, effect, type Message, on, type Service, service } from "../service.ts";
@@ -157,7 +158,7 @@ describe("effects", () => {
   test("an effect whose job cannot be decoded is parked at once, and its service is not asked to give it up", async () => {
     const { app } = await run({ name: "mail", does: [deliver(async () => "never", [])] });
     await app.record((tx) =>
-      tx.insert("jobs", {
+      tx.insert(JOBS, {
         bucket: 0,
         job_id: app.random.id(),
         kind: "job",
@@ -165,8 +166,9 @@ describe("effects", () => {
         type: DeliverMail.type,
         key: "m",
         body: Buffer.from([255]),
+        source: "/bodega/mail",
+        time: app.clock.now(),
         due_at: app.clock.now(),
-        attempts: 0,
         traceparent: "",
         correlation_id: "",
       }),

@@ -9,7 +9,7 @@ import { migrate } from "../../database/migrate.ts";
 import type { Outgoing } from "../../database/outbox.ts";
 import { type Relay, type RelayKind, startPollRelay } from "../../database/relay.ts";
 import type { Replicas } from "../../database/replicas.ts";
-import { type Recorded, type Recorder, record, type Tx, write } from "../../database/story.ts";
+import { JOBS, OUTBOX, type Recorded, type Recorder, record, type Tx, write } from "../../database/story.ts";
 import { startWalRelay } from "../../database/wal.ts";
 import type { Events } from "../../events/events.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
@@ -94,9 +94,9 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
   const recorder: Recorder = { service: definition.name, now: ports.clock.now, newId: ports.random.id };
   const wakes: { relay?: Relay; worker?: Worker } = {};
   const committed = (recorded: Recorded) => {
-    for (const { table, rows } of recorded.values()) {
-      if (table === "outbox") wakes.relay?.wake(rows);
-      if (table === "jobs") wakes.worker?.enqueued(rows);
+    for (const [{ name }, rows] of recorded) {
+      if (name === OUTBOX.name) wakes.relay?.wake(rows);
+      if (name === JOBS.name) wakes.worker?.enqueued(rows);
     }
   };
   const app = createApp(definition, ports, recorder, log, committed);
@@ -219,7 +219,7 @@ function createApp(
 function observedCommits(service: string, { commit }: Batcher): Batcher {
   return {
     commit(recorded, key) {
-      const name = () => `INSERT ${[...new Set(Array.from(recorded.values(), ({ table }) => table))].join(", ")}`;
+      const name = () => `INSERT ${[...new Set(Array.from(recorded.keys(), ({ name }) => name))].join(", ")}`;
       const options = databaseSpan(service, () => ({ "db.operation.name": "INSERT", "db.query.summary": name() }));
       return spanWithin(service, name, options, () => commit(recorded, key));
     },

@@ -10,7 +10,7 @@ import {
   nextEffect,
   nextOutgoing,
 } from "../../database/jobs.ts";
-import type { Row } from "../../database/story.ts";
+import type { Row } from "../../database/table.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { App, Tx } from "../app.ts";

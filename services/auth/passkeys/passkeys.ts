@@ -10,6 +10,7 @@ import {
 import { decodeAttestationObject, isoBase64URL, parseAuthenticatorData } from "@simplewebauthn/server/helpers";
 import type { PasskeySchema } from "../../../packages/api/gen/bodega/auth/v1/auth_pb.ts";
 import type { Sql } from "../../../packages/database/database.ts";
+import { table } from "../../../packages/database/table.ts";
 import type { App, Tx } from "../../../packages/service/app.ts";
 import type { Caller } from "../../../packages/service/caller.ts";
 import { invalidField, refused } from "../../../packages/service/errors.ts";
@@ -38,13 +39,22 @@ export function passkeysOn(app: App<AuthConfig>): PasskeyConfig {
   return app.config.passkeys;
 }
 
+const PASSKEY_CHALLENGES = table("passkey_challenges", {
+  challenge_hash: "bytea",
+  purpose: "text",
+  user_id: "uuid",
+  password_hash: "text",
+  totp_since: "timestamptz",
+  expires_at: "timestamptz",
+});
+
 /** What a passkey is to sign, once. To register it is bound to who asked, and to the password that was right. */
 export async function issueChallenge(app: App, tx: Tx, user: CredentialsRow | null) {
   const challenge = newToken(app);
   const now = app.clock.now();
   const expires_at = new Date(now.getTime() + CHALLENGE_LIFE_MS);
   await store.deleteChallengesOver(tx.sql, now);
-  tx.insert("passkey_challenges", {
+  tx.insert(PASSKEY_CHALLENGES, {
     challenge_hash: hashToken(challenge),
     purpose: user ? "REGISTER" : "LOGIN",
     user_id: user?.user_id ?? null,
