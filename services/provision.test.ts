@@ -39,15 +39,14 @@ test("a service that comes first waits until its database is made ready, and the
   await platform.close();
 });
 
+// Its limit is less than the wait would be.
 test("a service that waits for its database and is to end does so at once, and says what it was told", async () => {
   const ending = new AbortController();
   const { starting, awaited } = startStock(await startTestPostgres(), ending.signal);
   await awaited;
-  const began = performance.now();
   ending.abort();
   expect(String(await starting.catch((error: unknown) => error))).toContain("bodega_stock");
-  expect(performance.now() - began).toBeLessThan(5_000);
-});
+}, 20_000);
 
 /** `awaited` resolves when it has looked for its database in vain. */
 function startStock(databaseUrl: string, ending: AbortSignal) {
