@@ -54,7 +54,7 @@ const KEYS = table("idempotency", {
   created_at: "timestamptz",
 });
 
-const KEYS_PARAMETERS = Object.keys(KEYS.columns).length;
+const KEYS_PARAMETERS = KEYS.typed.length;
 
 /** Writes the stories in one statement and says of each whether it was written. */
 async function writeStories(sql: Sql, stories: Story[]): Promise<boolean[]> {

@@ -149,12 +149,12 @@ export function eventsOf(mode: string): Event[] {
     ...EVERYWHERE,
     ...lead(...ALL),
     MEMBERS,
-    ...["kafka-2", "rabbitmq-2", "redis-1"].map((member) => killed(member)),
+    ...["kafka-2", "rabbitmq-2", "redis-1"].map((member) => killed(member, member, "all")),
     COLD,
   ];
 }
 
-function killed(service: string, what = service, spares: Event["spares"] = "none"): Event {
+function killed(service: string, what: string, spares: Event["spares"]): Event {
   return {
     name: service.replace(/-\d$/, ""),
     what: `${what} killed`,
