@@ -93,6 +93,18 @@ const MEMBERS: Event = {
   },
 };
 
+/** Each comes back before the next goes: with two away a queue or a topic has no majority. */
+const BROKERS: Event = {
+  name: "brokers",
+  what: "the nodes of Kafka and RabbitMQ updated, one at a time",
+  spares: "all",
+  strike: async (swarm) =>
+    swarm.stack(["upgrade"], {
+      ...{ BODEGA_IMAGE: await swarm.imageOf("order"), PG_MEMORY: "800M" },
+      ...{ KAFKA_MEMORY: "800M", RABBITMQ_MEMORY: "544M" },
+    }),
+};
+
 const COLD: Event = {
   name: "cold",
   what: "the whole stack down, and up again with its volumes",
@@ -149,6 +161,7 @@ export function eventsOf(mode: string): Event[] {
     ...EVERYWHERE,
     ...lead(...ALL),
     MEMBERS,
+    BROKERS,
     ...["kafka-2", "rabbitmq-2", "redis-1"].map((member) => killed(member, member, "all")),
     COLD,
   ];
