@@ -2,7 +2,7 @@
 # RabbitMQ. Who has nothing yet and is not the first waits until the first has begun: while one looks for the others it holds a lock
 # that the first would need to begin, and both would wait for ever.
 trap 'exit 0' TERM
-if [ "$(hostname)" != rabbitmq-1 ] && [ ! -d /var/lib/rabbitmq/mnesia ]; then
+if [ "$(hostname)" != rabbitmq-1 ] && [ ! -e /var/lib/rabbitmq/joined ]; then
   until (exec 3<>/dev/tcp/rabbitmq-1/5672) 2>/dev/null; do sleep 1; done
 fi
 # For healthy.sh.

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,7 +40,7 @@ function began(secondsAgo: number) {
 
 async function healthy(): Promise<boolean> {
   const { SERVES = "", FOUND = "" } = ports;
-  return (await Bun.spawn(["bash", SCRIPT, SERVES, FOUND, folder], { stderr: "ignore" }).exited) === 0;
+  return (await Bun.spawn(["bash", SCRIPT, SERVES, FOUND, folder, folder], { stderr: "ignore" }).exited) === 0;
 }
 
 test("RabbitMQ that has not served yet is healthy once others can find it, and not for ever", async () => {
@@ -50,8 +50,11 @@ test("RabbitMQ that has not served yet is healthy once others can find it, and n
   expect(await healthy()).toBe(true);
   began(PATIENCE_S + 1);
   expect(await healthy()).toBe(false);
+  expect(existsSync(join(folder, "joined"))).toBe(false);
   await listen("SERVES");
   expect(await healthy()).toBe(true);
+  // Its volume knows now that it need not look for a cluster.
+  expect(existsSync(join(folder, "joined"))).toBe(true);
 });
 
 test("RabbitMQ that has served and serves no more is not healthy, though others can find it", async () => {
