@@ -1,5 +1,5 @@
 #!/bin/bash
-# RabbitMQ. Who has nothing yet and is not the first waits until the first has begun: while one looks for the others it holds a lock
+# RabbitMQ. Who has never served and is not the first waits until the first serves: while one looks for the others it holds a lock
 # that the first would need to begin, and both would wait for ever.
 trap 'exit 0' TERM
 if [ "$(hostname)" != rabbitmq-1 ] && [ ! -e /var/lib/rabbitmq/joined ]; then

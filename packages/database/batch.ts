@@ -54,8 +54,6 @@ const KEYS = table("idempotency", {
   created_at: "timestamptz",
 });
 
-const KEYS_PARAMETERS = KEYS.typed.length;
-
 /** Writes the stories in one statement and says of each whether it was written. */
 async function writeStories(sql: Sql, stories: Story[]): Promise<boolean[]> {
   const keys = stories.flatMap(({ key }, story) => (key ? [{ story, ...key }] : []));
@@ -81,7 +79,7 @@ async function writeStories(sql: Sql, stories: Story[]): Promise<boolean[]> {
        select bucket, caller, rpc, request_id, request_hash, reply, created_at from offered on conflict do nothing returning caller, rpc, request_id
      ), fresh as materialized (
        select story from offered join taken using (caller, rpc, request_id)
-       union all select unnest($${KEYS_PARAMETERS + 1}::int[])
+       union all select unnest($${KEYS.typed.length + 1}::int[])
      ) ${inserts.join("")}
      select story from fresh`,
     parameters,

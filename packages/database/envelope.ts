@@ -22,7 +22,7 @@ export function envelopeRow(message: Envelope): RowOf<typeof ENVELOPE> {
 
 /** The names of these columns. */
 export function envelopeNames(sql: Sql) {
-  return sql`type, source, key, time, traceparent, correlation_id, body`;
+  return sql.unsafe(Object.keys(ENVELOPE).join(", "));
 }
 
 /** What a select reads. A row of the version before has no time of its own but `otherwise`, and its correlation id under another name. */

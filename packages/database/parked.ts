@@ -3,7 +3,7 @@ import { bucketOf } from "../time/ids.ts";
 import type { Sql } from "./database.ts";
 import { ENVELOPE, envelopeColumns, envelopeNames, envelopeRow } from "./envelope.ts";
 import { asRead, type Failure, type JobRow, type Kind } from "./jobs.ts";
-import { rowsOf, table } from "./table.ts";
+import { namesOf, rowsOf, table } from "./table.ts";
 
 export interface ParkedRow extends Envelope {
   bucket: number;
@@ -46,9 +46,8 @@ export async function parkArrival(
     ...{ bucket: bucketOf(message.key), parked_id: message.id, kind, attempts, error, parked_at: now },
   };
   await sql`
-    insert into parked (bucket, parked_id, sequence, kind, attempts, error, parked_at, ${envelopeNames(sql)})
-    select bucket, parked_id, nextval(pg_get_serial_sequence('jobs', 'sequence')), kind, attempts, error, parked_at, ${envelopeNames(sql)}
-    from ${rowsOf(sql, PARKED, [row])} as arrived`;
+    insert into parked (sequence, ${namesOf(sql, PARKED)})
+    select nextval(pg_get_serial_sequence('jobs', 'sequence')), ${namesOf(sql, PARKED)} from ${rowsOf(sql, PARKED, [row])} as arrived`;
 }
 
 /** A fact that waited behind one that is now parked is parked too, so that a replay keeps their order: those that arrive meanwhile as well, which hold the oldest. */

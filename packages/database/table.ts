@@ -38,6 +38,11 @@ export function table<const C extends Columns>(name: string, columns: C): Table<
   return { name, columns, typed: Object.entries(columns), names: Object.keys(columns).join(", ") };
 }
 
+/** Its columns, to be named in a statement. */
+export function namesOf(sql: Sql, { names }: Table) {
+  return sql.unsafe(names);
+}
+
 /** `insert into … select …` for all rows; a statement adds what is wanted of conflicts, and returned. */
 export function insertRows<C extends Columns>(sql: Sql, into: Table<C>, rows: RowOf<C>[]) {
   return filled(sql, `insert into ${into.name} (${into.names}) ${selectOf(into, 1)}`, arraysOf(into, rows));

@@ -1,11 +1,11 @@
 import type { FactEnvelope } from "../api/envelope.ts";
 import type { Term } from "../database/campaign.ts";
 import type { Database, Sql } from "../database/database.ts";
-import { correlationId, ENVELOPE, envelopeNames, envelopeRow } from "../database/envelope.ts";
+import { correlationId, ENVELOPE, envelopeRow } from "../database/envelope.ts";
 import { lead, leads } from "../database/leader.ts";
 import { LOCKS } from "../database/lock-numbers.ts";
 import { createRecent, type Found, type Recent } from "../database/recent.ts";
-import { rowsOf, table } from "../database/table.ts";
+import { namesOf, rowsOf, table } from "../database/table.ts";
 import type { Log } from "../telemetry/log.ts";
 import { backoffMs, SOON } from "../time/backoff.ts";
 import { type Bell, createBell } from "../time/bell.ts";
@@ -202,6 +202,5 @@ async function append(sql: Sql, messages: FactEnvelope[], appendedAt: Date) {
   }));
   await sql`
     with turn as materialized (select pg_advisory_xact_lock(${LOCKS.append}))
-    insert into facts (id, topic, appended_at, ${envelopeNames(sql)})
-    select id, topic, appended_at, ${envelopeNames(sql)} from turn, ${rowsOf(sql, FACTS, rows)} as told`;
+    insert into facts (${namesOf(sql, FACTS)}) select ${namesOf(sql, FACTS)} from turn, ${rowsOf(sql, FACTS, rows)} as told`;
 }

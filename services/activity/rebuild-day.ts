@@ -121,12 +121,14 @@ function stagedFact(
   const row = { rebuild_id: id, event_id: eventId, bucket: bucketOf(subject), type };
   const weight = weighed({ type, time, body });
   // What cannot be read was parked, not counted: staged as lying outside it is no part of the sums, and not missing either.
-  if (!weight) return { ...row, at: time, inside: false };
+  if (!weight) return { ...row, at: time, inside: false, ...NO_MONEY };
   return { ...row, at: weight.at, inside: time >= start && time < end, ...moneyOf(weight.taken) };
 }
 
+const NO_MONEY = { kind: null, reason: null, currency_code: null, minor_units: null };
+
 function moneyOf(taken: Taken | undefined) {
-  if (!taken) return {};
+  if (!taken) return NO_MONEY;
   const { quantity: _, ...money } = taken;
   return money;
 }

@@ -1,6 +1,6 @@
 import type { Sql } from "../../packages/database/database.ts";
 import { lockInbox } from "../../packages/database/inbox.ts";
-import { insertRows, table } from "../../packages/database/table.ts";
+import { insertRows, type RowOf, table } from "../../packages/database/table.ts";
 import type { CountRow, TakingRow } from "./tally.ts";
 
 export interface Rows {
@@ -79,19 +79,10 @@ const REBUILT_FACTS = table("rebuilt_facts", {
 });
 
 /** A fact of a rebuild, as its row. */
-export type StagedFact = {
-  rebuild_id: string;
-  event_id: string;
-  bucket: number;
-  inside: boolean;
-  at: Date;
-  type: string;
-} & Partial<Omit<TakingRow, "at" | "quantity">>;
+export type StagedFact = RowOf<(typeof REBUILT_FACTS)["columns"]>;
 
 export async function stage(sql: Sql, facts: StagedFact[]): Promise<void> {
-  const none = { kind: null, reason: null, currency_code: null, minor_units: null };
-  const rows = facts.map((fact) => ({ ...none, ...fact }));
-  await sql`${insertRows(sql, REBUILT_FACTS, rows)} on conflict do nothing`;
+  await sql`${insertRows(sql, REBUILT_FACTS, facts)} on conflict do nothing`;
 }
 
 export async function unstage(sql: Sql, rebuildId: string): Promise<void> {

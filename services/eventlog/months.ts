@@ -1,38 +1,32 @@
 import type { Sql } from "../../packages/database/database.ts";
 import { insertRows, table } from "../../packages/database/table.ts";
 import type { Place } from "./chain.ts";
-import { monthOf } from "./store.ts";
+import { CHECKPOINTS, monthOf } from "./store.ts";
 
-const SEALS = table("seals", {
-  month: "date",
-  sequence: "bigint",
-  hash: "bytea",
-  recorded_at: "timestamptz",
-  signature: "bytea",
-});
+const SEALS = table("seals", { month: "date", ...CHECKPOINTS.columns });
 
 /** Makes room for a month's events. Theirs are the same rights as the whole journal's. */
 export async function openMonth(sql: Sql, month: string): Promise<void> {
-  const table = tableOf(month);
+  const partition = tableOf(month);
   // Identifiers and bounds cannot be parameters here; tableOf has checked the month.
   await sql.unsafe(`
-    create table if not exists ${table} partition of events for values from ('${month}') to ('${addMonths(month, 1)}');
-    revoke update, delete, truncate on ${table} from current_user;
-    create or replace trigger append_only before truncate on ${table} for each statement execute function refuse_change();`);
+    create table if not exists ${partition} partition of events for values from ('${month}') to ('${addMonths(month, 1)}');
+    revoke update, delete, truncate on ${partition} from current_user;
+    create or replace trigger append_only before truncate on ${partition} for each statement execute function refuse_change();`);
 }
 
 /** Drops the months before `oldest`, and keeps the place where each of them ended. */
 export async function dropMonths(sql: Sql, oldest: string, sign: (place: Place) => Uint8Array): Promise<string[]> {
   const months = (await monthsKept(sql)).filter((month) => month < oldest);
   for (const month of months) {
-    const table = tableOf(month);
+    const partition = tableOf(month);
     const [last] = await sql<Place[]>`
-      select sequence, hash, recorded_at from ${sql(table)} order by sequence desc limit 1`;
+      select sequence, hash, recorded_at from ${sql(partition)} order by sequence desc limit 1`;
     if (last) {
       const row = { ...last, month, signature: sign(last) };
       await insertRows(sql, SEALS, [row]);
     }
-    await sql`drop table ${sql(table)}`;
+    await sql`drop table ${sql(partition)}`;
   }
   return months;
 }

@@ -1,5 +1,5 @@
 import type { Sql } from "../../packages/database/database.ts";
-import { insertRows, table } from "../../packages/database/table.ts";
+import { insertRows, namesOf, table } from "../../packages/database/table.ts";
 import type { Entry, Place } from "./chain.ts";
 
 export interface SignedPlace extends Place {
@@ -16,17 +16,17 @@ export interface SealedEntry extends Entry {
   hash: Uint8Array;
 }
 
-const PLACE = (sql: Sql) => sql`sequence, hash, recorded_at, signature`;
-const HEAD = (sql: Sql) => sql`${PLACE(sql)}, checkpoint_sequence, checkpoint_at`;
-const ENTRY = (sql: Sql) => sql`
-  sequence, event_id, type, source, subject, time, recorded_at, traceparent, correlation_id, order_id, body, hash`;
-
-const CHECKPOINTS = table("checkpoints", {
+/** Places, with their signatures. */
+export const CHECKPOINTS = table("checkpoints", {
   sequence: "bigint",
   hash: "bytea",
   recorded_at: "timestamptz",
   signature: "bytea",
 });
+const HEAD = (sql: Sql) => sql`${namesOf(sql, CHECKPOINTS)}, checkpoint_sequence, checkpoint_at`;
+const ENTRY = (sql: Sql) => sql`
+  sequence, event_id, type, source, subject, time, recorded_at, traceparent, correlation_id, order_id, body, hash`;
+
 const EVENTS = table("events", {
   sequence: "bigint",
   event_id: "uuid",
@@ -135,7 +135,7 @@ export async function lastSequence(sql: Sql): Promise<bigint> {
 
 export function listCheckpoints(sql: Sql, first: bigint, last: bigint): Promise<SignedPlace[]> {
   return sql<SignedPlace[]>`
-    select ${PLACE(sql)} from checkpoints where sequence between ${first} and ${last} order by sequence`;
+    select ${namesOf(sql, CHECKPOINTS)} from checkpoints where sequence between ${first} and ${last} order by sequence`;
 }
 
 export async function findEntry(sql: Sql, sequence: bigint): Promise<SealedEntry | undefined> {
@@ -144,7 +144,9 @@ export async function findEntry(sql: Sql, sequence: bigint): Promise<SealedEntry
 }
 
 export async function lastSeal(sql: Sql): Promise<SignedPlace | undefined> {
-  const [seal] = await sql<SignedPlace[]>`select ${PLACE(sql)} from seals order by sequence desc limit 1`;
+  const [seal] = await sql<
+    SignedPlace[]
+  >`select ${namesOf(sql, CHECKPOINTS)} from seals order by sequence desc limit 1`;
   return seal;
 }
 

@@ -1,10 +1,9 @@
 import type { Sql } from "../../packages/database/database.ts";
 import type { Recording } from "../../packages/database/story.ts";
-import { rowsOf, table } from "../../packages/database/table.ts";
+import { namesOf, rowsOf, table } from "../../packages/database/table.ts";
 import type { Hold } from "./hold.ts";
 import type { Account, Entry, Kind } from "./ledger.ts";
 
-const ACCOUNT = (sql: Sql) => sql`user_id, balance, held, version`;
 const HOLD = (sql: Sql) => sql`hold_id, order_id, user_id, amount, status, created_at, updated_at`;
 
 const ACCOUNTS = table("accounts", { user_id: "uuid", balance: "bigint", held: "bigint", version: "bigint" });
@@ -24,7 +23,7 @@ const LEDGER = table("ledger", {
 const HOLD_STATES = table("holds", { hold_id: "uuid", status: "text", updated_at: "timestamptz" });
 
 export async function findAccount(sql: Sql, userId: string): Promise<Account | undefined> {
-  const [row] = await sql<Account[]>`select ${ACCOUNT(sql)} from accounts where user_id = ${userId}`;
+  const [row] = await sql<Account[]>`select ${namesOf(sql, ACCOUNTS)} from accounts where user_id = ${userId}`;
   return row;
 }
 
@@ -38,7 +37,7 @@ export async function insertEmptyAccounts(sql: Sql, userIds: string[]): Promise<
 export async function lockAccounts(sql: Sql, userIds: string[]): Promise<Account[]> {
   if (userIds.length === 0) return [];
   return sql<Account[]>`
-    select ${ACCOUNT(sql)} from accounts where user_id = any(${userIds}) order by user_id for update`;
+    select ${namesOf(sql, ACCOUNTS)} from accounts where user_id = any(${userIds}) order by user_id for update`;
 }
 
 /** Writes the columns of locked accounts. */

@@ -1,11 +1,8 @@
 import type { Sql } from "../../packages/database/database.ts";
 import type { Recording } from "../../packages/database/story.ts";
-import { insertRows, rowsOf, table } from "../../packages/database/table.ts";
+import { insertRows, namesOf, rowsOf, table } from "../../packages/database/table.ts";
 import type { Entry, Item, Kind } from "./ledger.ts";
 import type { Reservation, Status } from "./reservation.ts";
-
-const ITEM = (sql: Sql) => sql`product_id, on_hand, reserved, version`;
-const RESERVATION = (sql: Sql) => sql`order_id, status, lines, created_at, updated_at`;
 
 const ITEMS = table("stock_items", {
   product_id: "uuid",
@@ -34,12 +31,12 @@ const RESERVATIONS = table("reservations", {
 const RESERVATION_STATES = table("reservations", { order_id: "uuid", status: "text", updated_at: "timestamptz" });
 
 export async function findItems(sql: Sql, productIds: string[]): Promise<Item[]> {
-  return sql<Item[]>`select ${ITEM(sql)} from stock_items where product_id = any(${productIds})`;
+  return sql<Item[]>`select ${namesOf(sql, ITEMS)} from stock_items where product_id = any(${productIds})`;
 }
 
 export async function lockItems(sql: Sql, productIds: string[]): Promise<Item[]> {
   return sql<Item[]>`
-    select ${ITEM(sql)} from stock_items where product_id = any(${productIds}) order by product_id for update`;
+    select ${namesOf(sql, ITEMS)} from stock_items where product_id = any(${productIds}) order by product_id for update`;
 }
 
 /** Items with nothing in them, for products that have none. */
@@ -83,7 +80,7 @@ export async function findBooked(sql: Sql, kind: Kind, causeIds: string[]): Prom
 
 export async function lockReservations(sql: Sql, orderIds: string[]): Promise<Map<string, Reservation>> {
   const rows = await sql<Reservation[]>`
-    select ${RESERVATION(sql)} from reservations where order_id = any(${orderIds}) order by order_id for update`;
+    select ${namesOf(sql, RESERVATIONS)} from reservations where order_id = any(${orderIds}) order by order_id for update`;
   return new Map(rows.map((row) => [row.order_id, row]));
 }
 
@@ -110,7 +107,7 @@ export async function findReservations(
   rowsMax: number,
 ): Promise<Reservation[]> {
   return sql<Reservation[]>`
-    select ${RESERVATION(sql)} from reservations
+    select ${namesOf(sql, RESERVATIONS)} from reservations
     where true ${status === null ? sql`` : sql`and status = ${status}`} ${before === null ? sql`` : sql`and order_id < ${before}`}
     order by order_id desc limit ${rowsMax}`;
 }

@@ -100,8 +100,11 @@ const BROKERS: Event = {
   spares: "all",
   strike: async (swarm) =>
     swarm.stack(["upgrade"], {
-      ...{ BODEGA_IMAGE: await swarm.imageOf("order"), PG_MEMORY: "800M" },
-      ...{ KAFKA_MEMORY: "800M", RABBITMQ_MEMORY: "544M" },
+      BODEGA_IMAGE: await swarm.imageOf("order"),
+      // As MEMBERS left it.
+      PG_MEMORY: "800M",
+      KAFKA_MEMORY: "800M",
+      RABBITMQ_MEMORY: "544M",
     }),
 };
 

@@ -94,10 +94,9 @@ export async function runService(definition: Service, ports: Ports): Promise<Run
   const recorder: Recorder = { service: definition.name, now: ports.clock.now, newId: ports.random.id };
   const wakes: { relay?: Relay; worker?: Worker } = {};
   const committed = (recorded: Recorded) => {
-    for (const [{ name }, rows] of recorded) {
-      if (name === OUTBOX.name) wakes.relay?.wake(rows);
-      if (name === JOBS.name) wakes.worker?.enqueued(rows);
-    }
+    const [facts, jobs] = [recorded.get(OUTBOX), recorded.get(JOBS)];
+    if (facts) wakes.relay?.wake(facts);
+    if (jobs) wakes.worker?.enqueued(jobs);
   };
   const app = createApp(definition, ports, recorder, log, committed);
   const ops = opsHandlers(definition.name, ports.clock.now());
