@@ -4,14 +4,25 @@ import { must, run } from "./command.ts";
 import { momentOf, mustHaveSecrets, RESTORED, restoreVolume, takeBase, volumesOf } from "./stack/backup.ts";
 import { converge, type Row, rowsOf } from "./stack/converge.ts";
 import { complaints } from "./stack/doctor.ts";
-import { type Engine, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
+import { type Engine, labelOf, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
 import { buildImages, secretsFolder, stackEnvironment } from "./stack/environment.ts";
-import { leaderLast, leaderOf, letsClientsIn, membersIn, migratingIn, othersIn, stepDown } from "./stack/members.ts";
+import {
+  clusterOf,
+  leaderLast,
+  leaderOf,
+  letsClientsIn,
+  membersIn,
+  membersOn,
+  migratingIn,
+  othersIn,
+  stepDown,
+} from "./stack/members.ts";
 import { type Environment, readStackFile, type StackFile } from "./stack/stack-file.ts";
 
 const USAGE = `bun run stack up [overlays …]          images, secrets, deploy, and wait until all is ready
 bun run stack upgrade [overlays …]     the same for a stack that runs, one service at a time: members of clusters, tables, mail, the rest
 bun run stack down [--volumes]         remove it; --volumes also removes what it has kept
+bun run stack drain <node>             lets a node keep nothing that may be elsewhere: whoever leads on it hands over first
 bun run stack status                   what is ready, once
 bun run stack logs <service>           what it said last
 bun run stack backup                   takes a base copy, where the overlay backup keeps the log
@@ -19,7 +30,7 @@ bun run stack restore [--at TIME] [overlays …]
                                        a new stack as the last one was at that time, or at the end of the log
 bun run stack doctor                   what is missing before it can be deployed
 bun run stack env [overlays …]         for: eval "$(bun run stack env)"; docker stack deploy -c stack.yml bodega
-Overlays are files stack.<name>.yml: small, clusters, stripe, observe, backup, debezium. STACK names another stack than bodega.`;
+Overlays are files stack.<name>.yml: small, clusters, stripe, observe, backup, debezium, encrypted. STACK names another stack than bodega.`;
 
 const STACK = process.env["STACK"] || "bodega";
 const READY_MS_MAX = 600_000;
@@ -47,13 +58,35 @@ const COMMANDS: Record<string, (engine: Engine, words: string[], options: Option
     await must(["docker", "stack", "rm", STACK]);
     for (const patience = AbortSignal.timeout(GONE_MS_MAX); ; await Bun.sleep(500)) {
       const left = await engine.get<unknown[]>("/containers/json", { ...of(STACK), all: "true" });
+      // Of all nodes.
+      const tasks = await engine.get<unknown[]>("/tasks", of(STACK));
       const networks = await engine.get<unknown[]>("/networks", of(STACK));
-      if (left.length === 0 && networks.length === 0) break;
+      if (left.length + tasks.length + networks.length === 0) break;
       if (patience.aborted)
-        throw new Error(`${left.length} containers were still there after ${GONE_MS_MAX / 1_000} s`);
+        throw new Error(`${Math.max(left.length, tasks.length)} tasks were still there after ${GONE_MS_MAX / 1_000} s`);
     }
     if (!volumes) return;
     for (const volume of await volumesOf(STACK, environment())) await must(["docker", "volume", "rm", volume]);
+    const nodes = await engine.get<Node[]>("/nodes");
+    if (nodes.length > 1)
+      say(`on the other nodes: docker volume rm $(docker volume ls -q --filter label=${labelOf(STACK)})`);
+  },
+  async drain(engine, [name = ""]) {
+    const nodes = await engine.get<Node[]>("/nodes");
+    const node = nodes.find(({ Description }) => Description.Hostname === name);
+    if (!node)
+      throw new Error(
+        `expected one of the nodes ${nodes.map(({ Description }) => Description.Hostname).join(", ")}, found "${name}"`,
+      );
+    const services = [...(await servicesOf(engine)).keys()];
+    for (const member of membersOn(node, services))
+      if (await handOver(member, environment())) say(`${member} has handed over`);
+    const since = await clockOf(engine);
+    await must(["docker", "node", "update", "--availability", "drain", node.ID]);
+    // Members have their place there, and wait for it.
+    const elsewhere = services.filter((service) => membersIn([service]).length === 0);
+    await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, services: elsewhere, tell });
+    say(`\n${name} is drained; it is back with: docker node update --availability active ${name}`);
   },
   backup: async () => say(`base copy ${await takeBase(STACK, environment())}`),
   async restore(engine, overlays, { at }) {
@@ -99,8 +132,8 @@ async function prepare(engine: Engine, overlays: string[]): Promise<Deployment> 
   const images = await buildImages(say, environment());
   const env = await stackEnvironment(overlays, nodes, { ...environment(), ...images });
   const file = readStackFile(overlays);
-  // Where there is one node, its images are the ones that were built on it.
-  const resolve = nodes.length === 1 ? ["--resolve-image", "never"] : [];
+  // What was built or loaded here is in no registry, which would have a host in the name.
+  const resolve = env["BODEGA_IMAGE"]?.includes("/") ? [] : ["--resolve-image", "never"];
   const docker = (...args: string[]) => must(["docker", "stack", "deploy", ...resolve, ...args, STACK], { env });
   return { engine, file, env, docker };
 }
@@ -153,10 +186,20 @@ async function roll(names: string[], deployment: Deployment): Promise<void> {
     return service && printOn(service) !== file.print(name, env);
   });
   for (const name of await leaderLast(changed, STACK, env)) {
-    say(`updating ${name}${(await stepDown(name, STACK, env)) ? ", after a switchover" : ""}`);
+    say(`updating ${name}${(await handOver(name, env)) ? ", after a switchover" : ""}`);
     await deployAlone(name, deployment);
     await patiently(() => letsClientsIn(name, STACK, env), `${name} let no client in`);
   }
+}
+
+/** Where `member` leads its cluster; resolves when another one does. Patroni may have answered before, while the last checkpoint is being written. */
+async function handOver(member: string, env: Environment): Promise<boolean> {
+  if (!(await stepDown(member, STACK, env))) return false;
+  await patiently(async () => {
+    const leader = await leaderOf(STACK, env, clusterOf(member));
+    return leader !== undefined && leader !== member;
+  }, `nobody took the lead from ${member}`);
+  return true;
 }
 
 /** Of a stack that runs, tables are brought up to date before the first new process comes beside the old ones. */
@@ -169,7 +212,7 @@ async function migrateFirst(deployment: Deployment): Promise<void> {
 async function deployAlone(service: string, { engine, file, docker }: Deployment): Promise<void> {
   const since = await clockOf(engine);
   await docker(...file.files([service]));
-  await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, service, tell: () => {} });
+  await converge(engine, { stack: STACK, since, msMax: READY_MS_MAX, services: [service], tell: () => {} });
 }
 
 const PRINT = "bodega.print";

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { must } from "../command.ts";
 import { ROOT } from "../tree.ts";
 import { labelOf } from "./engine.ts";
+import { PATRONI } from "./environment.ts";
 import { containerOf } from "./members.ts";
 import type { Environment } from "./stack-file.ts";
 
@@ -27,7 +28,7 @@ export async function restoreVolume(stack: string, env: Environment, at: string 
       `${stack} has volumes: a restored database begins with brokers that know nothing (bun run stack down --volumes)`,
     );
   const volume = `${stack}_${RESTORED}`;
-  const image = env["PATRONI_IMAGE"] || "bodega-patroni:17";
+  const image = env["PATRONI_IMAGE"] || PATRONI;
   await must(["docker", "volume", "create", "--label", labelOf(stack), volume], { env });
   try {
     return await must(

@@ -62,19 +62,19 @@ export interface Waiting {
   stack: string;
   since: string;
   msMax: number;
-  /** Only of this service. */
-  service?: string;
+  /** Only of these services. */
+  services?: string[];
   /** Told of every change. */
   tell: (rows: Row[]) => void;
 }
 
 /** Resolves when all is ready. Throws an Error that names the task that failed, with its last lines. */
-export async function converge(engine: Engine, { stack, since, msMax, service, tell }: Waiting): Promise<void> {
+export async function converge(engine: Engine, { stack, since, msMax, services: names, tell }: Waiting): Promise<void> {
   let told = "";
   let looksReady = 0;
   for (const patience = AbortSignal.timeout(msMax); ; await Bun.sleep(LOOK_MS)) {
     const all = await engine.get<Service[]>("/services", { ...of(stack), status: "true" });
-    const services = all.filter(({ Spec }) => !service || Spec.Name === `${stack}_${service}`);
+    const services = all.filter(({ Spec }) => !names || names.some((name) => Spec.Name === `${stack}_${name}`));
     const tasks = await engine.get<Task[]>("/tasks", of(stack));
     const rows = rowsOf(services, tasks, since);
     const text = JSON.stringify(rows);

@@ -8,7 +8,7 @@ const GIB = 2 ** 30;
 const MEMORY_MIN = 4 * GIB;
 
 interface Info {
-  Swarm: { LocalNodeState: string; ControlAvailable: boolean };
+  Swarm: { NodeID: string; LocalNodeState: string; ControlAvailable: boolean };
 }
 
 export async function complaints(engine: Engine, env: Environment): Promise<string[]> {
@@ -16,7 +16,7 @@ export async function complaints(engine: Engine, env: Environment): Promise<stri
   if (Swarm.LocalNodeState !== "active") return ["this engine is in no swarm: docker swarm init"];
   if (!Swarm.ControlAvailable) return ["this node is a worker: run this on a manager"];
   const nodes = await engine.get<Node[]>("/nodes");
-  return [...labels(nodes), ...resources(nodes), ...payments(env)];
+  return [...labels(nodes), ...several(nodes, Swarm.NodeID, env), ...resources(nodes), ...payments(env)];
 }
 
 export function labels(nodes: Node[]): string[] {
@@ -29,6 +29,22 @@ export function labels(nodes: Node[]): string[] {
     const names = holders.map(({ Description }) => Description.Hostname).join(", ");
     return holders.length > 1 ? [`${names} all have the label ${slot}: its volumes are on one of them`] : [];
   });
+}
+
+/** What one node has by itself. `own` is the id of the one that is asked. */
+export function several(nodes: Node[], own: string, { BODEGA_IMAGE, PATRONI_IMAGE }: Environment): string[] {
+  if (nodes.length === 1) return [];
+  const found: string[] = [];
+  if (!BODEGA_IMAGE || !PATRONI_IMAGE)
+    found.push(
+      "images that are built here are on this node only: push them to a registry of yours, or load them on every node (docker save, docker load), and say their names in BODEGA_IMAGE and PATRONI_IMAGE",
+    );
+  const labels = nodes.find(({ ID }) => ID === own)?.Spec.Labels ?? {};
+  if (!SLOTS.some((slot) => labels[slot] === "true"))
+    found.push(
+      "this node has no slot, so that no member of a cluster can be asked from here who leads: run this on a manager that has one",
+    );
+  return found;
 }
 
 function resources(nodes: Node[]): string[] {

@@ -6,6 +6,8 @@ import type { Node } from "./engine.ts";
 import { makeSecrets } from "./secrets.ts";
 import { type Environment, readStackFile } from "./stack-file.ts";
 
+/** The image of PostgreSQL's members, where no other is named. */
+export const PATRONI = "bodega-patroni:17";
 /** Fewer cannot hold two replicas apart and start a third beside them. */
 const NODES_APART = 3;
 
@@ -35,8 +37,8 @@ export function secretsFolder(given: Environment): string {
 export async function buildImages(say: (line: string) => void, env: Environment): Promise<Environment> {
   const docker = (...args: string[]) => must(["docker", ...args], { env });
   if (!env["PATRONI_IMAGE"]) {
-    say("building bodega-patroni:17");
-    await docker("build", "-q", "-t", "bodega-patroni:17", join(ROOT, "deploy", "patroni"));
+    say(`building ${PATRONI}`);
+    await docker("build", "-q", "-t", PATRONI, join(ROOT, "deploy", "patroni"));
   }
   if (env["BODEGA_IMAGE"]) return {};
   say("building bodega:local");

@@ -1,5 +1,6 @@
 // In which order services are updated, one at a time; Swarm itself would take all services of a file at once.
 import { run } from "../command.ts";
+import type { Node } from "./engine.ts";
 import type { Environment } from "./stack-file.ts";
 
 /** In this order: what others stand on first, and of each cluster the first member, who leads at its start, last. */
@@ -12,6 +13,12 @@ export function membersIn(services: string[]): string[] {
       .filter((name) => new RegExp(`^${cluster}(-[a-z]+)?-\\d+$`).test(name))
       .toSorted((a, b) => number(b) - number(a)),
   );
+}
+
+/** Of all members those whose place is on that node. */
+export function membersOn({ Spec }: Node, services: string[]): string[] {
+  const slots = Object.keys(Spec.Labels).filter((label) => Spec.Labels[label] === "true");
+  return membersIn(services).filter((name) => slots.some((slot) => name.endsWith(slot.replace("slot", "-"))));
 }
 
 /** They end by themselves, and come before all that stands on their tables. */
@@ -54,12 +61,12 @@ export async function stepDown(member: string, stack: string, env: Environment):
 /** Where clients come in. Members are healthy sooner, as soon as they may be found by each other. */
 const PORTS: Record<string, number> = { kafka: 9092, rabbitmq: 5672 };
 
-/** False of one that runs on this node and lets no client in: on another node it cannot be asked from here. */
+/** Whether it does, as another member of this node finds it, or it itself. True where there is none on this node: from here it cannot be asked then. */
 export async function letsClientsIn(member: string, stack: string, env: Environment): Promise<boolean> {
   const port = PORTS[clusterOf(member)];
-  const container = port && (await containerOf(`${member}\\.`, stack, env));
+  const container = port && (await memberOf(clusterOf(member), stack, env));
   if (!container) return true;
-  const { code } = await docker(["exec", container, "bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/${port}`], env);
+  const { code } = await docker(["exec", container, "bash", "-c", `exec 3<>/dev/tcp/${member}/${port}`], env);
   return code === 0;
 }
 
@@ -71,7 +78,7 @@ interface Member {
 const PATRONI = "patroni";
 
 /** `patroni-order` of patroni-order-2. */
-function clusterOf(member: string): string {
+export function clusterOf(member: string): string {
   return member.replace(/-\d+$/, "");
 }
 

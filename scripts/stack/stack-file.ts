@@ -90,7 +90,7 @@ function parse(path: string): Document {
     (_, mode) => `mode: ${Number.parseInt(mode, 8)}`,
   );
   // What the Compose format promises; the client of Docker checks the rest.
-  return Bun.YAML.parse(text) as Document;
+  return { services: {}, ...(Bun.YAML.parse(text) as Partial<Document>) };
 }
 
 function some(services: Document["services"], wanted: string[] | undefined): Document["services"] {

@@ -7,10 +7,10 @@ import { readSettings } from "../../services/settings.ts";
 import { ROOT } from "../tree.ts";
 import { momentOf } from "./backup.ts";
 import { rowsOf } from "./converge.ts";
-import { labels } from "./doctor.ts";
+import { labels, several } from "./doctor.ts";
 import { linesIn, type Node, type Service, type Task } from "./engine.ts";
 import { stackEnvironment } from "./environment.ts";
-import { membersIn, migratingIn, othersIn } from "./members.ts";
+import { membersIn, membersOn, migratingIn, othersIn } from "./members.ts";
 import { makeSecrets } from "./secrets.ts";
 import { filledIn, readStackFile } from "./stack-file.ts";
 
@@ -102,6 +102,20 @@ test("each slot is on one node, which may have several", () => {
   expect(labels([node("one", all, "drain")])).toHaveLength(3);
 });
 
+test("several nodes want images that all of them have, and to be asked where a member is", () => {
+  const images = { BODEGA_IMAGE: "registry.example/bodega:1", PATRONI_IMAGE: "registry.example/patroni:17" };
+  const nodes = [node("one", { slot1: "true" }), node("two", { slot2: "true", slot3: "true" }), node("three", {})];
+  expect(several(nodes, "one", images)).toEqual([]);
+  expect(several(nodes, "three", images)).toEqual([
+    "this node has no slot, so that no member of a cluster can be asked from here who leads: run this on a manager that has one",
+  ]);
+  for (const name of Object.keys(images))
+    expect(several(nodes, "one", { ...images, [name]: "" })).toEqual([
+      "images that are built here are on this node only: push them to a registry of yours, or load them on every node (docker save, docker load), and say their names in BODEGA_IMAGE and PATRONI_IMAGE",
+    ]);
+  expect(several(nodes.slice(0, 1), "one", {})).toEqual([]);
+});
+
 test("of services with clusters of their own each is provisioned once, on the server that it asks", async () => {
   const { services } = Bun.YAML.parse(readFileSync(join(ROOT, "stack.clusters.yml"), "utf8")) as {
     services: Record<string, { command?: string[]; environment?: Record<string, string> }>;
@@ -160,6 +174,12 @@ test("a secret that is not there is named before anything is deployed", () => {
 test("of each cluster the first member comes last", () => {
   const members = membersIn(["order", "redis-1", "patroni-1", "patroni-2", "patroni-10", "pg", "etcd-1"]);
   expect(members).toEqual(["etcd-1", "patroni-10", "patroni-2", "patroni-1", "redis-1"]);
+});
+
+test("members are on the node with the label of their number", () => {
+  const services = ["gateway", "kafka-12", "kafka-2", "patroni-1", "patroni-2", "patroni-order-2"];
+  expect(membersOn(node("two", { slot2: "true" }), services)).toEqual(["patroni-2", "patroni-order-2", "kafka-2"]);
+  expect(membersOn(node("two", { slot2: "false" }), services)).toEqual([]);
 });
 
 test("of what is no member of a cluster mail is updated first and the edge last, and what migrates has been", () => {
@@ -222,6 +242,17 @@ test("what is in a config or a secret is part of what a member is, and a mode is
     expect(Object.keys(services)).toEqual(["rabbitmq-1"]);
     expect(services["rabbitmq-1"].secrets.map(({ mode }: { mode: number }) => mode)).toEqual([0o400, 0o400]);
   });
+});
+
+test("an encrypted network is in all else as it is without", () => {
+  const networksOf = (name: string) =>
+    Bun.YAML.parse(readFileSync(join(ROOT, name), "utf8")) as { networks: Record<string, object> };
+  const { networks } = networksOf("stack.yml");
+  const encrypted = Object.entries(networks).map(([name, network]) => [
+    name,
+    { ...network, driver_opts: { encrypted: "true" } },
+  ]);
+  expect(networksOf("stack.encrypted.yml").networks).toEqual(Object.fromEntries(encrypted));
 });
 
 test("a moment to go back to has a zone, and is told in one way", () => {

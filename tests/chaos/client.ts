@@ -43,6 +43,8 @@ export interface ClientOptions {
   patienceMs?: number;
   /** Whom it believes. */
   ca?: string;
+  /** A connection for each request. What is kept open may be closed by the other side just as it is used again; browsers hide that. */
+  fresh?: boolean;
   /** What stands before the edge says so when a gateway died without an answer: nobody knows what became of the request. */
   badGateway?: number;
 }
@@ -56,7 +58,7 @@ const PATIENCE_MS = 150_000;
 export function createClient(
   base: string,
   dice: Dice,
-  { answerMsMax = ANSWER_MS_MAX, patienceMs = PATIENCE_MS, ca, badGateway }: ClientOptions = {},
+  { answerMsMax = ANSWER_MS_MAX, patienceMs = PATIENCE_MS, ca, fresh = false, badGateway }: ClientOptions = {},
 ): Client {
   const tries = { asked: 0, unanswered: 0, unavailable: 0, late: 0 };
   const attempts: Attempt[] = [];
@@ -68,15 +70,16 @@ export function createClient(
     const began = Date.now();
     for (const patience = AbortSignal.timeout(patienceMs); !patience.aborted; ) {
       tries.asked += 1;
-      const asked = { ...init(), ...(ca && { tls: { ca } }), signal: AbortSignal.timeout(answerMsMax) };
+      const how = { keepalive: !fresh, ...(ca && { tls: { ca } }), signal: AbortSignal.timeout(answerMsMax) };
+      const asked = { ...init(), ...how };
       const answer = await attempt(url, asked);
-      const failed = answer === null || answer.status >= 500;
-      const said = answer === null ? "nothing" : `${answer.status} ${answer.text.slice(0, 200)}`;
+      const failed = typeof answer === "string" || answer.status >= 500;
+      const said = typeof answer === "string" ? `nothing: ${answer}` : `${answer.status} ${answer.text.slice(0, 200)}`;
       const turnedAway = failed || comesBack(answer) ? said : null;
       const endedAt = Date.now();
       attempts.push({ what: `${asked.method} ${pathOf(url)}`, endedAt, waitedMs: endedAt - began, failed, turnedAway });
       met.push(said);
-      if (answer === null || answer.status === badGateway) tries.unanswered += 1;
+      if (typeof answer === "string" || answer.status === badGateway) tries.unanswered += 1;
       else if (answer.status === 504) tries.late += 1;
       else if (comesBack(answer)) tries.unavailable += 1;
       else if (answer.status >= 500) unexpected.push(`${url} answered ${answer.status}: ${answer.text.slice(0, 300)}`);
@@ -107,14 +110,15 @@ export function createClient(
   };
 }
 
-/** Null when there was no whole answer: nobody knows what became of the request. */
-async function attempt(url: string, init: BunFetchRequestInit): Promise<{ status: number; text: string } | null> {
+/** Why there was no whole answer, where there was none: nobody knows what became of the request. */
+async function attempt(url: string, init: BunFetchRequestInit): Promise<{ status: number; text: string } | string> {
   try {
     const response = await fetch(url, init);
     return { status: response.status, text: await response.text() };
   } catch (error) {
     // Refused, reset and timed out are all one to a client; anything else is a mistake in this file.
-    if (error instanceof DOMException || (error instanceof Error && "code" in error)) return null;
+    if (error instanceof DOMException) return error.name;
+    if (error instanceof Error && "code" in error) return String(error.code);
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-// A Docker Engine of the test's own, in a folder: its images, volumes, socket and process id are nobody else's.
+// Docker Engines of the test's own, each in a folder: its images, volumes, socket and process id are nobody else's. The first is a swarm; others may join it.
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must, run } from "../../scripts/command.ts";
@@ -22,7 +22,8 @@ const NO_RULES = [
   "*nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\nCOMMIT\n",
 ];
 
-export interface Daemon {
+/** A process of dockerd that answers. */
+export interface Dockerd {
   /** For DOCKER_HOST. */
   host: string;
   /** The environment of commands that are for it. */
@@ -30,10 +31,22 @@ export interface Daemon {
   docker(...args: string[]): Promise<string>;
   /** A folder that each of its processes is told. */
   execRoot: string;
+  /** Ends it, but for its images where the folder is kept. */
+  end(): Promise<void>;
+}
+
+/** A manager, and what its swarm has besides. */
+export interface Daemon extends Dockerd {
   /** Where processes of this machine are found from inside containers. */
   gateway: string;
-  /** Ends it with all that it made, but for its images where the folder is kept. */
-  end(): Promise<void>;
+  /** Other nodes, by their names. */
+  workers: Map<string, Worker>;
+}
+
+/** A node on what is for it another machine. */
+export interface Worker extends Dockerd {
+  /** Takes its cable out, and puts it in again. */
+  cable(state: "up" | "down"): Promise<void>;
 }
 
 /** Why there can be none here; undefined when there can. */
@@ -45,60 +58,75 @@ export function daemonMissing(): string | undefined {
   return `not installed: ${absent.join(", ")} (Debian: apt-get install docker.io iptables debootstrap util-linux)`;
 }
 
-/** Starts it, and a swarm of one node that has all slots. */
+/** A swarm of one node that has all slots. */
 export async function startDaemon(folder: string): Promise<Daemon> {
-  mkdirSync(folder, { recursive: true });
-  const path = (name: string) => join(folder, name);
-  if (existsSync(path("docker.sock"))) throw new Error(`another one seems to run in ${folder}: it has a docker.sock`);
+  const manager = await startManager(folder, "127.0.0.1");
+  try {
+    await label(manager, SLOTS, manager);
+    return { ...manager, gateway: await addressOfBridge(), workers: new Map() };
+  } catch (error) {
+    await manager.end();
+    throw error;
+  }
+}
+
+/** The one node of a swarm that others can join at `address`, which this machine has. All that it makes here it takes away at its end. */
+export async function startManager(folder: string, address: string): Promise<Dockerd> {
   const rules = await must(["iptables-save"]);
   const bridges = await bridgesOfDocker();
-  writeFileSync(path("daemon.json"), JSON.stringify({ "shutdown-timeout": 15 }));
-  const log = openSync(path("dockerd.log"), "a");
-  const host = `unix://${path("docker.sock")}`;
-  const places = ["--data-root", path("data"), "--exec-root", path("exec"), "--pidfile", path("dockerd.pid")];
-  const how = ["--storage-driver", "overlay2", "--exec-opt", "native.cgroupdriver=cgroupfs"];
   giveWeight();
   // Its mounts are in a namespace of its own, and gone with it.
-  const child = Bun.spawn(
-    [
-      "nice",
-      "-n",
-      NICE,
-      "unshare",
-      "--mount",
-      "dockerd",
-      "--host",
-      host,
-      "--config-file",
-      path("daemon.json"),
-      "--cgroup-parent",
-      `/${CGROUP}`,
-      ...places,
-      ...how,
-    ],
-    { stdio: ["ignore", log, log], env: { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin` } },
-  );
-  // Docker's client without buildx has the builder that knows no other.
-  const env = { DOCKER_HOST: host, DOCKER_BUILDKIT: "0" };
-  const docker = (...args: string[]) => must(["docker", ...args], { env });
+  const dockerd = await startDockerd(folder, ["unshare", "--mount"]);
 
   async function end() {
-    if (child.exitCode === null) {
-      await run(["docker", "swarm", "leave", "--force"], { env });
-      child.kill();
-    }
-    const code = await Promise.race([child.exited, Bun.sleep(END_MS_MAX).then(() => "late" as const)]);
-    if (code === "late") throw new Error(`dockerd did not end within ${END_MS_MAX} ms: ${path("dockerd.log")}`);
+    await run(["docker", "swarm", "leave", "--force"], { env: dockerd.env });
+    await dockerd.end();
     for (const bridge of await bridgesOfDocker())
       if (!bridges.includes(bridge)) await must(["ip", "link", "delete", bridge]);
-    writeFileSync(path("rules"), `${rules}${NO_RULES.filter((table) => !rules.includes(firstOf(table))).join("")}`);
-    await must(["iptables-restore", path("rules")]);
+    await restore(folder, rules);
     for (const { name } of readdirSync(CGROUPS, { withFileTypes: true })) {
       const group = join(CGROUPS, name, CGROUP);
       if (existsSync(group)) rmdirSync(group);
     }
-    for (const name of ["exec", "docker.sock", "daemon.json", "rules"])
-      rmSync(path(name), { recursive: true, force: true });
+  }
+
+  try {
+    await dockerd.docker("swarm", "init", "--advertise-addr", address, "--listen-addr", `${address}:${SWARM_PORT}`);
+    await dockerd.docker("swarm", "update", "--dispatcher-heartbeat", HEARTBEAT);
+    return { ...dockerd, end };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** `within` is a command that starts another in the namespaces that it is to have; `settings` are of dockerd's own file. */
+export async function startDockerd(
+  folder: string,
+  within: string[],
+  settings: Record<string, unknown> = {},
+): Promise<Dockerd> {
+  mkdirSync(folder, { recursive: true });
+  const path = (name: string) => join(folder, name);
+  if (existsSync(path("docker.sock"))) throw new Error(`another one seems to run in ${folder}: it has a docker.sock`);
+  writeFileSync(path("daemon.json"), JSON.stringify({ "shutdown-timeout": 15, ...settings }));
+  const log = openSync(path("dockerd.log"), "a");
+  const host = `unix://${path("docker.sock")}`;
+  const words = ["--host", host, "--config-file", path("daemon.json"), "--cgroup-parent", `/${CGROUP}`];
+  const places = ["--data-root", path("data"), "--exec-root", path("exec"), "--pidfile", path("dockerd.pid")];
+  const how = ["--storage-driver", "overlay2", "--exec-opt", "native.cgroupdriver=cgroupfs"];
+  const child = Bun.spawn(["nice", "-n", NICE, ...within, "dockerd", ...words, ...places, ...how], {
+    stdio: ["ignore", log, log],
+    env: { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin` },
+  });
+  // Docker's client without buildx has the builder that knows no other.
+  const env = { DOCKER_HOST: host, DOCKER_BUILDKIT: "0" };
+
+  async function end() {
+    child.kill();
+    const code = await Promise.race([child.exited, Bun.sleep(END_MS_MAX).then(() => "late" as const)]);
+    if (code === "late") throw new Error(`dockerd did not end within ${END_MS_MAX} ms: ${path("dockerd.log")}`);
+    for (const name of ["exec", "docker.sock", "daemon.json"]) rmSync(path(name), { recursive: true, force: true });
   }
 
   try {
@@ -109,16 +137,24 @@ export async function startDaemon(folder: string): Promise<Daemon> {
         if (child.exitCode !== null) throw new Error(`dockerd ended:\n${lastOf(path("dockerd.log"))}`);
       },
     );
-    const address = ["--advertise-addr", "127.0.0.1", "--listen-addr", `127.0.0.1:${SWARM_PORT}`];
-    await docker("swarm", "init", ...address);
-    await docker("swarm", "update", "--dispatcher-heartbeat", HEARTBEAT);
-    const node = (await docker("node", "ls", "-q")).trim();
-    await docker("node", "update", ...SLOTS.flatMap((slot) => ["--label-add", `${slot}=true`]), node);
-    return { host, env, docker, execRoot: path("exec"), gateway: await addressOfBridge(), end };
+    return { host, env, docker: (...args) => must(["docker", ...args], { env }), execRoot: path("exec"), end };
   } catch (error) {
     await end();
     throw error;
   }
+}
+
+/** Lets a node of the manager's swarm have the members that these slots are for. */
+export async function label(manager: Dockerd, slots: string[], node: Dockerd): Promise<void> {
+  const id = (await node.docker("info", "--format", "{{.Swarm.NodeID}}")).trim();
+  await manager.docker("node", "update", ...slots.flatMap((slot) => ["--label-add", `${slot}=true`]), id);
+}
+
+async function restore(folder: string, rules: string): Promise<void> {
+  const path = join(folder, "rules");
+  writeFileSync(path, `${rules}${NO_RULES.filter((table) => !rules.includes(firstOf(table))).join("")}`);
+  await must(["iptables-restore", path]);
+  rmSync(path);
 }
 
 /** Where groups of processes have a hierarchy for each resource, those that are in no group weigh one by one. */

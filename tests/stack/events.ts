@@ -20,6 +20,9 @@ export interface Event {
 
 /** Of the edge and of what an order goes through. */
 const TWICE = { gateway: 2, order: 2, stock: 2, payment: 2 };
+/** All that a customer waits for. */
+const PATH_TWICE = { ...TWICE, auth: 2, product: 2, pg: 2 };
+const THIRD = "node3";
 const ONCE = { gateway: 1, order: 1, stock: 1, payment: 1 };
 
 const EVERYWHERE: Event[] = [
@@ -150,9 +153,32 @@ function lead(whose: string, cluster: string, replicas: Record<string, number> =
 
 const ALL = ["PostgreSQL's", "patroni"] as const;
 
+/** Of a swarm of three: the third has a member of each cluster, and one of whatever is there twice. */
+function without(name: string, what: string, spares: Event["spares"], strike: (swarm: Swarm) => Promise<void>): Event {
+  return {
+    name,
+    what,
+    spares,
+    async prepare(swarm) {
+      await swarm.scale(PATH_TWICE);
+      await swarm.spread(Object.keys(PATH_TWICE));
+    },
+    async strike(swarm) {
+      await strike(swarm);
+      await swarm.mend(THIRD);
+    },
+  };
+}
+
+const NODES: Event[] = [
+  without("drain", "a node of three drained, and back", "all", (swarm) => swarm.stack(["drain", THIRD])),
+  without("cut", "a node of three cut off, and back", "none", (swarm) => swarm.cut(THIRD)),
+];
+
 /** In this order; `small` is one of each, and beside it `clusters` has three clusters of PostgreSQL, `debezium` Kafka Connect. */
 export function eventsOf(mode: string): Event[] {
   if (mode === "clusters") return lead("the orders'", "patroni-order");
+  if (mode === "nodes") return NODES;
   if (mode === "debezium") return [killed("connect", "Kafka Connect", "all")];
   if (mode === "small")
     return [

@@ -15,6 +15,7 @@ import { daemonMissing, startDaemon } from "./daemon.ts";
 import { debeziumIn } from "./debezium.ts";
 import { type Event, eventsOf } from "./events.ts";
 import { buildStandIns } from "./images.ts";
+import { startNodes } from "./nodes.ts";
 import { observeIn } from "./observe.ts";
 import { restoreIn } from "./restore.ts";
 import { openSwarm, type Swarm } from "./swarm.ts";
@@ -24,6 +25,7 @@ const USAGE = `bun run test:stack [small | full]
 bun run test:stack clusters  small, and clusters of PostgreSQL of their own for auth, product and order: the one of orders hands over, and is killed
 bun run test:stack restore   a backup under load, everything removed, and all of it as it was at a moment in between
 bun run test:stack observe   the life of an order in what stack.observe.yml sees it with, and a page for a service that is gone
+bun run test:stack nodes     a swarm of three nodes: one is drained, and one is lost
 bun run test:stack debezium  small, with Debezium in place of the relays: away for a while, and killed
 STACK_EVENTS=upgrade,kill   only these
 STACK_FOLDER=…              where images are kept for the next run, and what containers said in one that failed
@@ -40,17 +42,19 @@ const SMALL_MIB_MAX = 3_584;
 
 interface Mode {
   overlays: string[];
+  start?: typeof startDaemon;
   memoryMiBMax?: number;
   tried(trial: Trial): Promise<Counts>;
 }
 
-/** `events` are of small, full, clusters and debezium. */
+/** `events` are of small, full, clusters, nodes and debezium. */
 function modesOf(events: Event[]): Record<string, Mode> {
   const tried = (trial: Trial) => befall(trial, events);
   return {
     small: { overlays: ["small"], memoryMiBMax: SMALL_MIB_MAX, tried },
     full: { overlays: [], tried },
     clusters: { overlays: ["small", "clusters"], tried },
+    nodes: { overlays: [], start: startNodes, tried },
     restore: { overlays: ["small", "backup"], tried: restoreIn },
     observe: { overlays: ["small", "observe"], tried: observeIn },
     debezium: { overlays: ["small", "debezium"], tried: (trial) => debeziumIn(trial, events) },
@@ -109,12 +113,12 @@ async function closeAll(closers: Closers): Promise<number> {
   return failed;
 }
 
-async function test({ overlays, memoryMiBMax, tried }: Mode, closers: Closers): Promise<Counts> {
+async function test({ overlays, start = startDaemon, memoryMiBMax, tried }: Mode, closers: Closers): Promise<Counts> {
   const kept = process.env["STACK_FOLDER"];
   const folder = kept || mkdtempSync(join(tmpdir(), "bodega-stack-"));
   if (!kept) closers.push(() => rmSync(folder, { recursive: true, force: true }));
   say(`stack: ${overlays.join(" and ") || "full"}, CHAOS_SEED=${SEED}`);
-  const daemon = await startDaemon(folder);
+  const daemon = await start(folder);
   closers.push(daemon.end);
   await buildStandIns(daemon, { folder, overlays }, say);
   const ports = await freePorts(["HTTPS", "HTTP", "SMTP", "MAILS"]);
@@ -137,7 +141,13 @@ async function test({ overlays, memoryMiBMax, tried }: Mode, closers: Closers): 
   await swarm.stack(["up"]);
   say(`  ${await swarm.status()} after ${Math.round((performance.now() - began) / 1_000)} s`);
   const dice = createDice(SEED);
-  const options = { answerMsMax: ANSWER_MS_MAX, patienceMs: PATIENCE_MS, ca: swarm.ca, badGateway: BAD_GATEWAY };
+  const options = {
+    answerMsMax: ANSWER_MS_MAX,
+    patienceMs: PATIENCE_MS,
+    ca: swarm.ca,
+    fresh: true,
+    badGateway: BAD_GATEWAY,
+  };
   const client = createClient(swarm.url, dice, options);
   const mails = `http://127.0.0.1:${port("MAILS")}`;
   let failed = true;

@@ -5,13 +5,16 @@ import { join } from "node:path";
 import { run } from "../../scripts/command.ts";
 import { until } from "../../scripts/servers/until.ts";
 import { converge } from "../../scripts/stack/converge.ts";
-import { openEngine, type Service } from "../../scripts/stack/engine.ts";
+import { type Node, openEngine, type Service } from "../../scripts/stack/engine.ts";
+import { buildImages, PATRONI } from "../../scripts/stack/environment.ts";
 import { leaderOf, standbyOf, stepDown } from "../../scripts/stack/members.ts";
 import { readStackFile } from "../../scripts/stack/stack-file.ts";
 import { ROOT } from "../../scripts/tree.ts";
+import { SERVICE_NAMES } from "../../services/all.ts";
 import { TIME_SCALE } from "../chaos/load.ts";
 import { ADMIN } from "../chaos/shop.ts";
-import type { Daemon } from "./daemon.ts";
+import type { Daemon, Dockerd } from "./daemon.ts";
+import { shareImages } from "./nodes.ts";
 
 export const STACK = "bodega";
 const READY_MS_MAX = 600_000;
@@ -49,6 +52,8 @@ export interface Swarm {
   variant(name: string, lines: string): Promise<string>;
   /** Tasks by service, as many as are wanted; resolves when they are all there, and none of a service that is to have none. */
   scale(replicas: Record<string, number>): Promise<void>;
+  /** Starts the tasks of these services anew. Of two that must be on nodes of their own, one then is where none was. */
+  spread(services: string[]): Promise<void>;
   /** SIGKILL to a container of that service, or another signal; Swarm sees to the rest. */
   signal(service: string, signal?: string): Promise<void>;
   /** Updates services to an image and resolves with the states that their updates end in. */
@@ -61,6 +66,10 @@ export interface Swarm {
   replicated(cluster?: string): Promise<void>;
   /** A planned one, as an upgrade has it; resolves when another member leads. */
   switchover(cluster?: string): Promise<void>;
+  /** Nobody hears of a node any more, which goes on by itself; resolves when every service is ready without it. */
+  cut(node: string): Promise<void>;
+  /** What was drained or cut is a node like the others again; resolves when all is ready. */
+  mend(node: string): Promise<void>;
   /** Resolves when all is ready. */
   ready(): Promise<void>;
   /** How many of how many services are ready. */
@@ -80,9 +89,11 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
   mkdirSync(backups, { recursive: true, mode: 0o700 });
   chownSync(backups, POSTGRES, POSTGRES);
   const url = `https://localhost:${httpsPort}`;
+  const shared = daemon.workers.size > 0 ? await sharedImages(daemon, say) : {};
   const engine = openEngine(daemon.host);
   const env: Record<string, string> = {
     ...daemon.env,
+    ...shared,
     STACK,
     SECRETS: secrets,
     BACKUPS: backups,
@@ -110,7 +121,18 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
   const clock = async () => (await engine.get<{ SystemTime: string }>("/info")).SystemTime;
   const inspect = (service: string) => engine.get<Service>(`/services/${nameOf(service)}`);
 
-  const containersOf = (service: string) => daemon.docker("ps", "-q", "--filter", `name=^${nameOf(service)}\\.`);
+  const engines: Dockerd[] = [daemon, ...daemon.workers.values()];
+
+  /** Of all nodes, each with the Engine that runs it. */
+  async function containersOf(service: string) {
+    const found = await Promise.all(
+      engines.map(async ({ docker }) => {
+        const ids = await docker("ps", "-q", "--filter", `name=^${nameOf(service)}\\.`);
+        return ids.split("\n").flatMap((id) => (id ? [{ id, docker }] : []));
+      }),
+    );
+    return found.flat();
+  }
 
   async function leader(cluster?: string) {
     const found = await leaderOf(STACK, env, cluster);
@@ -118,8 +140,23 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
     return found;
   }
 
-  async function ready() {
-    await converge(engine, { stack: STACK, since: await clock(), msMax: READY_MS_MAX, tell: () => {} });
+  /** These, or all. */
+  async function ready(services?: string[]) {
+    const only = services && { services };
+    await converge(engine, { stack: STACK, since: await clock(), msMax: READY_MS_MAX, ...only, tell: () => {} });
+  }
+
+  function workerCalled(node: string) {
+    const worker = daemon.workers.get(node);
+    if (!worker) throw new Error(`expected a node called ${[...daemon.workers.keys()].join(" or ")}, found ${node}`);
+    return worker;
+  }
+
+  async function stateOf(node: string, state: string) {
+    await until(`${node} is ${state}`, async () => {
+      const nodes = await engine.get<Node[]>("/nodes");
+      return nodes.some(({ Description, Status }) => Description.Hostname === node && Status.State === state);
+    });
   }
 
   return {
@@ -150,6 +187,7 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
       writeFileSync(join(work, "Dockerfile"), `FROM bodega:local\n${lines}\n`);
       await daemon.docker("build", "-q", "-t", tag, work);
       rmSync(work, { recursive: true });
+      await shareImages(daemon, say);
       return tag;
     },
     async scale(replicas) {
@@ -159,12 +197,17 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
       await ready();
       // Of whom none is wanted, none is waited for.
       for (const service of Object.keys(replicas).filter((name) => replicas[name] === 0))
-        await until(`${service} is gone`, async () => (await containersOf(service)) === "");
+        await until(`${service} is gone`, async () => (await containersOf(service)).length === 0);
+    },
+    async spread(services) {
+      for (const service of services)
+        await daemon.docker("service", "update", "--force", "-q", "--detach", nameOf(service));
+      await ready();
     },
     async signal(service, signal = "KILL") {
-      const [container] = (await containersOf(service)).split("\n");
+      const [container] = await containersOf(service);
       if (!container) throw new Error(`expected a container of ${service}, found none`);
-      await daemon.docker("kill", "--signal", signal, container);
+      await container.docker("kill", "--signal", signal, container.id);
     },
     async update(services, image) {
       const began = await clock();
@@ -195,14 +238,29 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
         return now !== undefined && now !== before;
       });
     },
-    ready,
+    async cut(node) {
+      await workerCalled(node).cable("down");
+      await stateOf(node, "down");
+      // Members wait for their own node.
+      await ready(["gateway", "pg", ...SERVICE_NAMES]);
+    },
+    async mend(node) {
+      await workerCalled(node).cable("up");
+      await stateOf(node, "ready");
+      await daemon.docker("node", "update", "--availability", "active", node);
+      await ready();
+    },
+    ready: () => ready(),
     async logs() {
-      const containers = (await daemon.docker("ps", "-a", "--format", "{{.ID}} {{.Names}}")).trim().split("\n");
-      const logs = containers.map(async (line) => {
-        const [id = "", name = ""] = line.split(" ");
-        return { name, said: (await run(["docker", "logs", id], { env: daemon.env })).output };
+      const found = engines.map(async ({ docker, env: own }) => {
+        const containers = (await docker("ps", "-a", "--format", "{{.ID}} {{.Names}}")).split("\n").filter(Boolean);
+        const logs = containers.map(async (line) => {
+          const [id = "", name = ""] = line.split(" ");
+          return { name, said: (await run(["docker", "logs", id], { env: own })).output };
+        });
+        return await Promise.all(logs);
       });
-      return await Promise.all(logs);
+      return (await Promise.all(found)).flat();
     },
     async status() {
       const { output } = await run([process.execPath, join(ROOT, "scripts", "stack.ts"), "status"], { env });
@@ -211,6 +269,13 @@ export async function openSwarm(place: Place, say: (line: string) => void): Prom
       return `${rows.filter((row) => row.startsWith("ok")).length} of ${rows.length} services ready`;
     },
   };
+}
+
+/** Of the product; built where there is one Engine, as an operator of several nodes has to. */
+async function sharedImages(daemon: Daemon, say: (line: string) => void): Promise<Record<string, string>> {
+  const built = await buildImages(say, daemon.env);
+  await shareImages(daemon, say);
+  return { PATRONI_IMAGE: PATRONI, ...built };
 }
 
 async function tellLines(stream: ReadableStream<Uint8Array>, say: (line: string) => void): Promise<void> {

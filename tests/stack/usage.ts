@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { of, openEngine } from "../../scripts/stack/engine.ts";
 import type { Finding } from "../chaos/books.ts";
-import type { Daemon } from "./daemon.ts";
+import type { Daemon, Dockerd } from "./daemon.ts";
 import { STACK } from "./swarm.ts";
 
 const MIB = 2 ** 20;
@@ -79,7 +79,12 @@ export function linesOf(idle: Use[], busy: Use[]): string[] {
 }
 
 async function sample(daemon: Daemon): Promise<Map<string, Sample>> {
-  const engine = openEngine(daemon.host);
+  const all = await Promise.all([daemon, ...daemon.workers.values()].map(sampleOf));
+  return new Map(all.flatMap((samples) => [...samples]));
+}
+
+async function sampleOf({ host, execRoot }: Dockerd): Promise<Map<string, Sample>> {
+  const engine = openEngine(host);
   const containers = await engine.get<{ Id: string; Labels: Record<string, string> }[]>("/containers/json", of(STACK));
   const found = await Promise.all(
     containers.map(async ({ Id, Labels }): Promise<[string, Sample]> => {
@@ -91,7 +96,7 @@ async function sample(daemon: Daemon): Promise<Map<string, Sample>> {
       return [Id, { of: service, cpuNs: cpu_stats.cpu_usage.total_usage, memoryMiB: (usage - cached) / MIB }];
     }),
   );
-  return new Map([...found, ...engineProcesses(daemon.execRoot)]);
+  return new Map([...found, ...engineProcesses(execRoot)]);
 }
 
 /** dockerd, containerd, and what stands between it and each container. */

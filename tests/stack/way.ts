@@ -30,6 +30,7 @@ export async function openWay({ docker, env }: Daemon, networks: string[], serve
   }
   await docker(
     ...["service", "create", "-q", "--detach", "--name", NAME, "--no-resolve-image", "--endpoint-mode", "dnsrr"],
+    ...["--constraint", "node.role==manager"],
     ...["services", ...networks].flatMap((network) => ["--network", `${STACK}_${network}`]),
     ...Object.values(ports).flatMap((port) => ["--publish", `mode=host,target=${port},published=${port}`]),
     ...["--config", `source=${NAME},target=${TARGET}`, "haproxy:3.2", "haproxy", "-db", "-f", TARGET],
