@@ -1,5 +1,6 @@
 // The ways that faults go: each is shown to do what the runs under faults believe of it.
 import { afterEach, expect, test } from "bun:test";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { eventually } from "./eventually.ts";
 import { startTcpProxy, type Target, type TcpProxy } from "./tcp-proxy.ts";
 
@@ -70,6 +71,31 @@ test("a slow way brings everything, later", async () => {
   expect(await ask("/")).toBe("one");
   pass();
   expect(await ask("/")).toBe("one");
+});
+
+test("what was slow comes before what is fast again", async () => {
+  const listener = createServer((socket) => {
+    socket.write("one ");
+    socket.on("data", () => socket.write("two"));
+  });
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  closers.push(() => listener.close());
+  const { port, delayAnswers, pass } = await way({
+    hostname: "127.0.0.1",
+    port: (listener.address() as AddressInfo).port,
+  });
+  delayAnswers(300);
+  let heard = "";
+  const socket = connect(port, "127.0.0.1");
+  closers.push(() => socket.destroy());
+  socket.on("data", (data) => {
+    heard += data;
+  });
+  await Bun.sleep(100);
+  pass();
+  socket.write("go on");
+  await eventually(() => heard.length === 7);
+  expect(heard).toBe("one two");
 });
 
 test("what is swallowed arrives when it passes again", async () => {

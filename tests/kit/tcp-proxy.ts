@@ -26,10 +26,12 @@ export async function startTcpProxy(...targets: [Target, ...Target[]]): Promise<
   const how = { swallowing: false, losing: false, delayMs: 0 };
   let turn = 0;
 
-  function answer(near: Socket, data: string | Uint8Array) {
-    if (how.losing) robbed.add(near);
-    else if (how.delayMs > 0) setTimeout(() => near.write(data), how.delayMs);
-    else near.write(data);
+  function answer(near: Socket, late: (string | Uint8Array)[], data: string | Uint8Array) {
+    if (how.losing) return void robbed.add(near);
+    if (how.delayMs === 0 && late.length === 0) return void near.write(data);
+    late.push(data);
+    // Whichever timer is first, what came first goes first.
+    setTimeout(() => near.write(late.shift() ?? ""), how.delayMs);
   }
 
   function join(near: Socket, far: Socket) {
@@ -38,7 +40,8 @@ export async function startTcpProxy(...targets: [Target, ...Target[]]): Promise<
       if (how.losing) robbed.add(near);
       far.write(data);
     });
-    far.on("data", (data) => answer(near, data));
+    const late: (string | Uint8Array)[] = [];
+    far.on("data", (data) => answer(near, late, data));
     for (const [one, other] of [
       [near, far],
       [far, near],

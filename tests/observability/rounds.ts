@@ -39,6 +39,8 @@ const STANDSTILL = [
 
 const MANY_JOBS = 10_500;
 const SLOW_MAIL_MS = 1_500;
+/** More than an order may take to be placed, and less than a database may be silent. */
+const SLOW_ANSWER_MS = 300;
 const AHEAD_MS = 3_000;
 const DAYS_LEFT = 5;
 const MAILS = 5;
@@ -171,9 +173,20 @@ export const ROUNDS: Fault[][] = [
   [
     {
       what: "a machine that has too much else to do",
-      alerts: ["EventLoopBlocked", "PlacingLatencyBurns"],
+      alerts: ["EventLoopBlocked"],
       follows: [...STANDSTILL, "ClaimsLost", "RedisAway", "ServiceDown"],
       make: async ({ place }) => stutter(place.first, STOPPED_MS, GOING_MS),
+    },
+  ],
+  [
+    {
+      what: "a database that takes its time for each answer",
+      alerts: ["PlacingLatencyBurns"],
+      follows: [...STANDSTILL, "TimersOnTimeBurns"],
+      async make({ place: { ways } }) {
+        ways.database.delayAnswers(SLOW_ANSWER_MS);
+        return ways.database.pass;
+      },
     },
   ],
   [

@@ -49,6 +49,9 @@ export interface Worker extends Dockerd {
   cable(state: "up" | "down"): Promise<void>;
 }
 
+/** On this machine, or this kernel, no Engine starts. */
+export class NoEngine extends Error {}
+
 /** Why there can be none here; undefined when there can. */
 export function daemonMissing(): string | undefined {
   if (process.getuid?.() !== 0) return "a Docker Engine of one's own wants root";
@@ -75,12 +78,11 @@ export async function startManager(folder: string, address: string): Promise<Doc
   const rules = await must(["iptables-save"]);
   const bridges = await bridgesOfDocker();
   giveWeight();
-  // Its mounts are in a namespace of its own, and gone with it.
-  const dockerd = await startDockerd(folder, ["unshare", "--mount"]);
+  let started: Dockerd | undefined;
 
   async function end() {
-    await run(["docker", "swarm", "leave", "--force"], { env: dockerd.env });
-    await dockerd.end();
+    if (started) await run(["docker", "swarm", "leave", "--force"], { env: started.env });
+    await started?.end();
     for (const bridge of await bridgesOfDocker())
       if (!bridges.includes(bridge)) await must(["ip", "link", "delete", bridge]);
     await restore(folder, rules);
@@ -91,6 +93,9 @@ export async function startManager(folder: string, address: string): Promise<Doc
   }
 
   try {
+    // Its mounts are in a namespace of its own, and gone with it.
+    const dockerd = await startDockerd(folder, ["unshare", "--mount"]);
+    started = dockerd;
     await dockerd.docker("swarm", "init", "--advertise-addr", address, "--listen-addr", `${address}:${SWARM_PORT}`);
     await dockerd.docker("swarm", "update", "--dispatcher-heartbeat", HEARTBEAT);
     return { ...dockerd, end };
@@ -134,7 +139,7 @@ export async function startDockerd(
       "dockerd answers",
       async () => existsSync(path("docker.sock")) && (await run(["docker", "info"], { env })).code === 0,
       () => {
-        if (child.exitCode !== null) throw new Error(`dockerd ended:\n${lastOf(path("dockerd.log"))}`);
+        if (child.exitCode !== null) throw new NoEngine(`dockerd ended:\n${lastOf(path("dockerd.log"))}`);
       },
     );
     return { host, env, docker: (...args) => must(["docker", ...args], { env }), execRoot: path("exec"), end };

@@ -22,7 +22,7 @@ export interface Event {
 const TWICE = { gateway: 2, order: 2, stock: 2, payment: 2 };
 /** All that a customer waits for. */
 const PATH_TWICE = { ...TWICE, auth: 2, product: 2, pg: 2 };
-const THIRD = "node3";
+const FIRST = "node1";
 const ONCE = { gateway: 1, order: 1, stock: 1, payment: 1 };
 
 const EVERYWHERE: Event[] = [
@@ -153,26 +153,39 @@ function lead(whose: string, cluster: string, replicas: Record<string, number> =
 
 const ALL = ["PostgreSQL's", "patroni"] as const;
 
-/** Of a swarm of three: the third has a member of each cluster, and one of whatever is there twice. */
-function without(name: string, what: string, spares: Event["spares"], strike: (swarm: Swarm) => Promise<void>): Event {
+/** Of a swarm of three, each with a member of every cluster: the one where PostgreSQL's primary is goes, with one of whatever is there twice, and is back. */
+function without(
+  event: Pick<Event, "name" | "what" | "spares">,
+  go: (swarm: Swarm, node: string) => Promise<void>,
+): Event {
   return {
-    name,
-    what,
-    spares,
+    ...event,
     async prepare(swarm) {
       await swarm.scale(PATH_TWICE);
       await swarm.spread(Object.keys(PATH_TWICE));
+      await swarm.replicated();
+      // By that node the customers come in.
+      if ((await nodeOfLeader(swarm)) === FIRST) await swarm.switchover();
     },
     async strike(swarm) {
-      await strike(swarm);
-      await swarm.mend(THIRD);
+      const node = await nodeOfLeader(swarm);
+      await go(swarm, node);
+      await swarm.mend(node);
     },
   };
 }
 
+async function nodeOfLeader(swarm: Swarm): Promise<string> {
+  return (await swarm.leader()).replace("patroni-", "node");
+}
+
 const NODES: Event[] = [
-  without("drain", "a node of three drained, and back", "all", (swarm) => swarm.stack(["drain", THIRD])),
-  without("cut", "a node of three cut off, and back", "none", (swarm) => swarm.cut(THIRD)),
+  without({ name: "drain", what: "the primary's node of three drained, and back", spares: "all" }, (swarm, node) =>
+    swarm.stack(["drain", node]),
+  ),
+  without({ name: "cut", what: "the primary's node of three cut off, and back", spares: "none" }, (swarm, node) =>
+    swarm.cut(node),
+  ),
 ];
 
 /** In this order; `small` is one of each, and beside it `clusters` has three clusters of PostgreSQL, `debezium` Kafka Connect. */

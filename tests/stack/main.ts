@@ -11,7 +11,7 @@ import { createDice, SEED } from "../chaos/dice.ts";
 import { openShop } from "../chaos/shop.ts";
 import { openPager } from "../observability/pages.ts";
 import { befall } from "./befall.ts";
-import { daemonMissing, startDaemon } from "./daemon.ts";
+import { daemonMissing, NoEngine, startDaemon } from "./daemon.ts";
 import { debeziumIn } from "./debezium.ts";
 import { type Event, eventsOf } from "./events.ts";
 import { buildStandIns } from "./images.ts";
@@ -78,8 +78,7 @@ if (import.meta.main) {
   }
   const missing = daemonMissing();
   if (missing) {
-    say(`skipped: ${missing}`);
-    process.stdout.write(`${summary({ passed: 0, failed: 0, skipped: 1 })}\n`);
+    process.stdout.write(`${summary(skipped(missing))}\n`);
     process.exit();
   }
   const closers: Closers = [];
@@ -92,11 +91,17 @@ if (import.meta.main) {
   try {
     counts = await Promise.race([test(mode, closers), interrupted]);
   } catch (error) {
-    say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    if (error instanceof NoEngine) counts = skipped(error.message);
+    else say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
   counts.failed += await closeAll(closers);
   process.stdout.write(`${summary(counts)}\n`);
   process.exit(counts.failed > 0 ? 1 : 0);
+}
+
+function skipped(why: string): Counts {
+  say(`skipped: ${why}`);
+  return { passed: 0, failed: 0, skipped: 1 };
 }
 
 /** What was made last goes first; what cannot be closed keeps nothing else open, and counts. */
