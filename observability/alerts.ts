@@ -8,7 +8,7 @@ export interface Alert {
   symptom?: true;
   expr: string;
   for: string;
-  /** Goes on for so long after it is over, and keeps silent what follows from it while that ends. */
+  /** Goes on for so long after it is over, and keeps silent what follows from it while that ends: longer than that goes on itself. */
   keep?: string;
   summary: string;
 }
@@ -28,7 +28,7 @@ export const ALERTS: Alert[] = [
     severity: "page",
     expr: "max by (service) (bodega_database_answers) == 0",
     for: "1m",
-    keep: "10m",
+    keep: "13m",
     summary: "no process reaches the database of {{ $labels.service }}",
   },
   {

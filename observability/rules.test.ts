@@ -183,6 +183,13 @@ describe.skipIf(!promtool)(promtool ? "by promtool" : "promtool is not installed
   });
 });
 
+test("what follows from another alert and goes on for a while ends before that one does", () => {
+  const minutes = (keep = "0m") => Number.parseInt(keep, 10);
+  const kept = (symptom: boolean) =>
+    ALERTS.filter((alert) => alert.keep && (alert.symptom ?? false) === symptom).map(({ keep }) => minutes(keep));
+  expect(Math.max(...kept(true))).toBeLessThan(Math.min(...kept(false)));
+});
+
 test("every alert has a page, and every panel's page is an alert's", () => {
   const pages = alertNames().map((name) => `docs/runbooks/${name}.md`);
   expect(pages.filter((page) => !existsSync(page))).toEqual([]);

@@ -39,6 +39,8 @@ const STANDSTILL = [
 
 const MANY_JOBS = 10_500;
 const SLOW_MAIL_MS = 1_500;
+/** It fires after ten seconds; what is over before anybody is told, is told to nobody. */
+const TO_BE_MAILED_MS = 25_000;
 /** More than an order may take to be placed, and less than a database may be silent. */
 const SLOW_ANSWER_MS = 300;
 const AHEAD_MS = 3_000;
@@ -154,6 +156,8 @@ export const ROUNDS: Fault[][] = [
       what: "a forgotten transaction that holds timers which are due",
       alerts: ["JobsBehind"],
       later: ["TimersOnTimeBurns"],
+      // What waited for the slow mail server of the round before is told of when it is handed over.
+      follows: ["MailDeliveryBurns"],
       make: ({ place }) => holdTimers(place),
     },
   ],
@@ -162,7 +166,8 @@ export const ROUNDS: Fault[][] = [
       what: "a broker that does not answer",
       alerts: ["BrokerAway", "OutboxBehind", "CanaryMissing", "CanaryBurns"],
       later: ["StockFreshnessBurns", "StatisticsFreshnessBurns"],
-      follows: ["JobsBehind", "MailDeliveryBurns"],
+      // Nobody is rung for a timer then: it is found by who looks once a second, and of the ten seconds of these orders one is real.
+      follows: ["JobsBehind", "MailDeliveryBurns", "TimersOnTimeBurns"],
       lastsMs: BROKER_AWAY_MS,
       async make({ place: { ways } }) {
         ways.broker.swallow();
@@ -174,6 +179,7 @@ export const ROUNDS: Fault[][] = [
     {
       what: "a machine that has too much else to do",
       alerts: ["EventLoopBlocked"],
+      lastsMs: TO_BE_MAILED_MS,
       follows: [...STANDSTILL, "ClaimsLost", "RedisAway", "ServiceDown"],
       make: async ({ place }) => stutter(place.first, STOPPED_MS, GOING_MS),
     },
