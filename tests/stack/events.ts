@@ -180,7 +180,7 @@ async function nodeOfLeader(swarm: Swarm): Promise<string> {
 }
 
 const NODES: Event[] = [
-  without({ name: "drain", what: "the primary's node of three drained, and back", spares: "all" }, (swarm, node) =>
+  without({ name: "drain", what: "the primary's node of three drained, and back", spares: "orders" }, (swarm, node) =>
     swarm.stack(["drain", node]),
   ),
   without({ name: "cut", what: "the primary's node of three cut off, and back", spares: "none" }, (swarm, node) =>
