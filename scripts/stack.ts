@@ -7,7 +7,6 @@ import { complaints } from "./stack/doctor.ts";
 import { type Engine, labelOf, type Node, of, openEngine, type Service, type Task } from "./stack/engine.ts";
 import { buildImages, secretsFolder, stackEnvironment } from "./stack/environment.ts";
 import {
-  clusterOf,
   leaderLast,
   leaderOf,
   letsClientsIn,
@@ -17,6 +16,7 @@ import {
   othersIn,
   stepDown,
 } from "./stack/members.ts";
+import { patiently, READY_MS_MAX } from "./stack/patience.ts";
 import { type Environment, readStackFile, type StackFile } from "./stack/stack-file.ts";
 
 const USAGE = `bun run stack up [overlays …]          images, secrets, deploy, and wait until all is ready
@@ -33,7 +33,6 @@ bun run stack env [overlays …]         for: eval "$(bun run stack env)"; docke
 Overlays are files stack.<name>.yml: small, clusters, stripe, observe, backup, debezium, encrypted. STACK names another stack than bodega.`;
 
 const STACK = process.env["STACK"] || "bodega";
-const READY_MS_MAX = 600_000;
 const GONE_MS_MAX = 120_000;
 const say = (line: string) => console.error(line);
 
@@ -80,7 +79,7 @@ const COMMANDS: Record<string, (engine: Engine, words: string[], options: Option
       );
     const services = [...(await servicesOf(engine)).keys()];
     for (const member of membersOn(node, services))
-      if (await handOver(member, environment())) say(`${member} has handed over`);
+      if (await stepDown(member, STACK, environment())) say(`${member} has handed over`);
     const since = await clockOf(engine);
     await must(["docker", "node", "update", "--availability", "drain", node.ID]);
     // Members have their place there, and wait for it.
@@ -168,12 +167,6 @@ async function startRestored({ engine, file, env, docker }: Deployment): Promise
   await patiently(async () => (await leaderOf(STACK, env)) === RESTORED, `${RESTORED} did not lead`);
 }
 
-/** Looks until it is so; throws an Error with `unless` when it is not in time. */
-async function patiently(look: () => Promise<boolean>, unless: string): Promise<void> {
-  for (const patience = AbortSignal.timeout(READY_MS_MAX); !(await look()); await Bun.sleep(500))
-    if (patience.aborted) throw new Error(`${unless} after ${READY_MS_MAX / 1_000} s`);
-}
-
 /**
  * Of these services those that run and are to be something else, one at a time: a node is not asked for room for all of them twice, and what is not healthy
  * ends the deployment before the others have it. The rest of the deployment finds them as they are to be.
@@ -186,20 +179,10 @@ async function roll(names: string[], deployment: Deployment): Promise<void> {
     return service && printOn(service) !== file.print(name, env);
   });
   for (const name of await leaderLast(changed, STACK, env)) {
-    say(`updating ${name}${(await handOver(name, env)) ? ", after a switchover" : ""}`);
+    say(`updating ${name}${(await stepDown(name, STACK, env)) ? ", after a switchover" : ""}`);
     await deployAlone(name, deployment);
     await patiently(() => letsClientsIn(name, STACK, env), `${name} let no client in`);
   }
-}
-
-/** Where `member` leads its cluster; resolves when another one does. Patroni may have answered before, while the last checkpoint is being written. */
-async function handOver(member: string, env: Environment): Promise<boolean> {
-  if (!(await stepDown(member, STACK, env))) return false;
-  await patiently(async () => {
-    const leader = await leaderOf(STACK, env, clusterOf(member));
-    return leader !== undefined && leader !== member;
-  }, `nobody took the lead from ${member}`);
-  return true;
 }
 
 /** Of a stack that runs, tables are brought up to date before the first new process comes beside the old ones. */

@@ -1,6 +1,7 @@
 // In which order services are updated, one at a time; Swarm itself would take all services of a file at once.
 import { run } from "../command.ts";
 import type { Node } from "./engine.ts";
+import { patiently } from "./patience.ts";
 import type { Environment } from "./stack-file.ts";
 
 /** In this order: what others stand on first, and of each cluster the first member, who leads at its start, last. */
@@ -46,16 +47,25 @@ export async function leaderLast(members: string[], stack: string, env: Environm
   return [...members.filter((name) => !leads(name)), ...members.filter(leads)];
 }
 
-/** Hands the lead to a replica before `member` goes; writes wait for seconds instead of for the length of a lease. */
+/**
+ * Hands the lead to a replica before `member` goes; writes wait for seconds instead of for the length of a lease. True where it led, when another one does:
+ * Patroni may have answered before, while the last checkpoint is being written.
+ */
 export async function stepDown(member: string, stack: string, env: Environment): Promise<boolean> {
-  if (!member.startsWith(PATRONI) || (await leaderOf(stack, env, clusterOf(member))) !== member) return false;
-  const patroni = await memberOf(clusterOf(member), stack, env);
+  const cluster = clusterOf(member);
+  if (!member.startsWith(PATRONI) || (await leaderOf(stack, env, cluster)) !== member) return false;
+  const patroni = await memberOf(cluster, stack, env);
   if (!patroni) return false;
   const { code } = await docker(
     ["exec", patroni, "patronictl", "-c", "/etc/bodega/patroni.yml", "switchover", "--force"],
     env,
   );
-  return code === 0;
+  if (code !== 0) return false;
+  await patiently(async () => {
+    const leader = await leaderOf(stack, env, cluster);
+    return leader !== undefined && leader !== member;
+  }, `nobody took the lead from ${member}`);
+  return true;
 }
 
 /** Where clients come in. Members are healthy sooner, as soon as they may be found by each other. */
@@ -78,7 +88,7 @@ interface Member {
 const PATRONI = "patroni";
 
 /** `patroni-order` of patroni-order-2. */
-export function clusterOf(member: string): string {
+function clusterOf(member: string): string {
   return member.replace(/-\d+$/, "");
 }
 

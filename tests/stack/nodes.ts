@@ -87,15 +87,15 @@ async function forget({ docker, env }: Dockerd): Promise<void> {
 
 /** Gives every other node the images that the first one has, as a registry would. */
 export async function shareImages({ env, docker, workers }: Daemon, say: (line: string) => void): Promise<void> {
-  const idsOf = async (asked: Dockerd["docker"]) => {
+  const imagesOf = async (asked: Dockerd["docker"]) => {
     const lines = (await asked("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}")).split(
       "\n",
     );
     return lines.filter((line) => line && !line.includes("<none>"));
   };
-  const images = await idsOf(docker);
+  const images = await imagesOf(docker);
   for (const [name, worker] of workers) {
-    const there = await idsOf(worker.docker);
+    const there = await imagesOf(worker.docker);
     const missing = images.filter((image) => !there.includes(image)).map((image) => image.split(" ")[0] ?? "");
     if (missing.length === 0) continue;
     say(`  ${missing.length} images to ${name}`);
