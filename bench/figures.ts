@@ -62,12 +62,22 @@ export function medianRun(runs: Run[]): Run {
 
 /** The median of each round's own ratio: what slows a whole round down says nothing. */
 export function ratioOf(runs: Run[], others: Run[], figure: (run: Run) => number): number {
-  return median(
-    runs.map((run, round) => {
-      const other = others[round];
-      return other ? figure(run) / figure(other) : Number.NaN;
-    }),
-  );
+  return median(ratiosOf(runs, others, figure));
+}
+
+/** The standard error of that median, were the ratios normally distributed. */
+export function errorOf(runs: Run[], others: Run[], figure: (run: Run) => number): number {
+  const ratios = ratiosOf(runs, others, figure);
+  const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
+  const variance = ratios.reduce((sum, ratio) => sum + (ratio - mean) ** 2, 0) / (ratios.length - 1);
+  return Math.sqrt((Math.PI / 2) * (variance / ratios.length));
+}
+
+function ratiosOf(runs: Run[], others: Run[], figure: (run: Run) => number): number[] {
+  return runs.map((run, round) => {
+    const other = others[round];
+    return other ? figure(run) / figure(other) : Number.NaN;
+  });
 }
 
 export function verdictOf(rate: number, floor: number, gate: number): Verdict {

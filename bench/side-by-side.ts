@@ -6,9 +6,9 @@ import { type Bench, oneRun, SERVICES } from "./run.ts";
 import { type Stack, settled } from "./stack.ts";
 
 const CLIENTS = 64;
-/** Each of two or of three platforms is first, and last, as often as any other. */
-const ROUNDS = 6;
-const ROUND_MS = { quick: 2_000, full: 5_000 };
+/** Each of two or of three platforms is first, and last, as often as any other. Many short ones: what disturbs a machine for seconds hits few of them. */
+const ROUNDS = { quick: 6, full: 24 };
+const ROUND_MS = 2_000;
 const WARM_UP_MS = 2_000;
 const CUSTOMERS = 16;
 const PRODUCTS = 100;
@@ -40,9 +40,8 @@ export async function sideBySide<T>(
     }
     for (const { bench, plan } of sides.values()) await oneRun(bench, plan, CLIENTS, WARM_UP_MS);
     const turns = [...sides.values()];
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const { bench, plan, runs } of turns)
-        runs.push(await oneRun(bench, plan, CLIENTS, quick ? ROUND_MS.quick : ROUND_MS.full));
+    for (let round = 0; round < (quick ? ROUNDS.quick : ROUNDS.full); round++) {
+      for (const { bench, plan, runs } of turns) runs.push(await oneRun(bench, plan, CLIENTS, ROUND_MS));
       turns.push(...turns.splice(0, 1));
     }
     return await tell(sides);

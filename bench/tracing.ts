@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { medianRun, type Run, rateOf, ratioOf, table, verdictOf } from "./figures.ts";
+import { errorOf, medianRun, type Run, rateOf, ratioOf, table, verdictOf } from "./figures.ts";
 import type { Report } from "./run.ts";
 import { type Side, sideBySide } from "./side-by-side.ts";
 import { startStack } from "./stack.ts";
@@ -48,18 +48,23 @@ function startCollector(share: string | undefined): Collector {
 function report(modes: Map<string, Side>, collectors: ({ mode: string } & Collector)[]): Report {
   const runsAt = (mode: string) => modes.get(mode)?.runs ?? [];
   const ofOff = (mode: string, figure: (run: Run) => number) => ratioOf(runsAt(mode), runsAt("off"), figure);
-  const verdicts = Object.entries(GATES).map(([mode, gate]) => ({ mode, ...verdictOf(ofOff(mode, rateOf), 1, gate) }));
+  const within = (mode: string) => errorOf(runsAt(mode), runsAt("off"), rateOf);
+  const verdicts = Object.entries(GATES).map(([mode, gate]) => ({
+    mode,
+    within: within(mode),
+    ...verdictOf(ofOff(mode, rateOf), 1, gate),
+  }));
   const void_ = wrong(modes, collectors);
   const rows = Array.from(modes, ([mode, { runs }]) => {
     const { p50Ms, p99Ms, cpuMicros, ...run } = medianRun(runs);
     const cpu = ofOff(mode, (each) => each.cpuMicros.server);
-    const figures = [rateOf(run), ofOff(mode, rateOf), p50Ms, p99Ms, cpuMicros.server, cpu];
+    const figures = [rateOf(run), ofOff(mode, rateOf), within(mode), p50Ms, p99Ms, cpuMicros.server, cpu];
     return [mode, ...figures.map((figure) => figure.toFixed(2))];
   });
-  const head = ["traced", "orders/s", "of off", "p50 ms", "p99 ms", "CPU us: server", "of off"];
+  const head = ["traced", "orders/s", "of off", "+-", "p50 ms", "p99 ms", "CPU us: server", "of off"];
   const said = verdicts.map(
-    ({ mode, ratio, gate, met }) =>
-      `${met ? "met" : "MISSED"}: ${ratio.toFixed(2)} of the rate without tracing at ${mode}, the gate is ${gate}`,
+    ({ mode, ratio, within, gate, met }) =>
+      `${met ? "met" : "MISSED"}: ${ratio.toFixed(2)} +- ${within.toFixed(2)} of the rate without tracing at ${mode}, the gate is ${gate}`,
   );
   return {
     text: `${table(head, rows)}\n\n${void_ ? `VOID: ${void_}` : said.join("\n")}`,

@@ -37,7 +37,7 @@ export function withContext<T>(context: Context, work: () => T): T {
 /** The context a message or a request carries; what is missing or malformed is made anew. */
 export function contextFrom(correlationId: string | null | undefined, traceparent: string | null | undefined): Context {
   const parent = traceparent ? TRACEPARENT.exec(traceparent) : null;
-  const [, traceId = hex(16), spanId = hex(8), flags] = parent ?? [];
+  const [, traceId = newTraceId(), spanId = newSpanId(), flags] = parent ?? [];
   return {
     correlationId: correlationId && CORRELATION_ID.test(correlationId) ? correlationId : traceId,
     traceId,
@@ -68,6 +68,14 @@ export function contextIn(headers: Headers): Context {
 /** The two headers that carry a context to the next service. */
 export function contextHeaders(context: Context | undefined): Record<string, string> {
   return context ? { "x-request-id": context.correlationId, traceparent: traceparent(context) } : {};
+}
+
+export function newTraceId(): string {
+  return hex(16);
+}
+
+export function newSpanId(): string {
+  return hex(8);
 }
 
 function hex(bytes: number): string {

@@ -86,6 +86,22 @@ test("spans and log lines go where the variables say, with their headers, under 
   ).toMatch(/service\.name.*stock.*rpc\.done.*order_id.*order-7/s);
 });
 
+test("ids are sent as bytes, what is long is sent whole, and a failure tells what failed", async () => {
+  const collector = startCollector();
+  const { close } = exportTo(collector, [], { OTEL_LOGS_EXPORTER: "none" });
+  const parent = contextFrom(null, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  const opened = openSpan("order", "placing", { parent, attributes: () => ({ cheers: "é".repeat(5_000) }) });
+  opened?.end(new RangeError("out of pears"));
+  await close();
+  const text = collector.received.map((each) => each.text).join("");
+  const bytes = Buffer.from(text, "latin1");
+  for (const id of [parent.traceId, parent.spanId, opened?.context.spanId ?? "none"])
+    expect(bytes.toString("hex")).toContain(id);
+  expect(bytes.toString()).toContain("é".repeat(5_000));
+  expect(text).toMatch(/error\.type.*RangeError/s);
+  expect(text).toMatch(/exception\.type.*RangeError.*exception\.message.*out of pears.*exception\.stacktrace/s);
+});
+
 test("a collector that never answers holds nothing up, keeps no more than the queue, and is told of once until it is back", async () => {
   const collector = startCollector();
   collector.answers = false;
@@ -113,6 +129,11 @@ test("a collector that never answers holds nothing up, keeps no more than the qu
   );
   const kept = collector.received.slice(before).flatMap(({ text }) => text.match(/lost/g) ?? []);
   expect(kept.length).toBeLessThanOrEqual(2 * QUEUE_MAX);
+});
+
+test("without an exporter a span is not even named", () => {
+  const opened = openSpan("order", () => expect.unreachable(), { attributes: () => expect.unreachable() });
+  expect(opened).toBeUndefined();
 });
 
 test("more than a batch at once arrives whole, and nothing is told", async () => {

@@ -1,25 +1,29 @@
 // Traces and log lines by OTLP. The only file that knows OpenTelemetry's SDK; without an endpoint it is not even loaded.
-import { type Logger, ROOT_CONTEXT, SeverityNumber, TraceFlags, type Tracer, trace } from "@opentelemetry/api";
-import { type ExportResult, ExportResultCode } from "@opentelemetry/core";
+import {
+  type Logger,
+  ROOT_CONTEXT,
+  SeverityNumber,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from "@opentelemetry/api";
+import { type ExportResult, ExportResultCode, millisToHrTime } from "@opentelemetry/core";
 import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-proto";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
-import { resourceFromAttributes } from "@opentelemetry/resources";
+import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
 import {
-  AlwaysOffSampler,
-  AlwaysOnSampler,
   BatchSpanProcessor,
-  ParentBasedSampler,
-  RandomIdGenerator,
-  type Sampler,
+  type ReadableSpan,
   SamplingDecision,
   type SpanProcessor,
   TraceIdRatioBasedSampler,
-  TracerProvider,
 } from "@opentelemetry/sdk-trace";
+import type { Context } from "./context.ts";
 import type { Line } from "./log.ts";
-import type { Batch, Destination, Exporting, Sampling } from "./otel-config.ts";
-import { setTracing } from "./trace.ts";
+import type { Batch, Destination, Exporting } from "./otel-config.ts";
+import { type Span, setTracing } from "./trace.ts";
 
 export interface Export {
   /** Sends a log line too; does nothing where lines stay here. */
@@ -35,7 +39,7 @@ export interface ExportOptions extends Exporting {
   instance: string;
   version: string;
   /** In place of OTLP, for tests. */
-  spans?: SpanProcessor;
+  spans?: Pick<SpanProcessor, "onEnd" | "shutdown">;
 }
 
 /** At the end of the process nobody waits longer for a collector. */
@@ -61,27 +65,30 @@ export function startExport(options: ExportOptions): Export {
 
   const waitsFor = (signal: string, { url }: Destination) => ({ signal, url, queueMax: batch.queueMax, say });
 
-  function sendingSpans(destination: Destination): SpanProcessor {
+  function sendingSpans(destination: Destination): Pick<SpanProcessor, "onEnd" | "shutdown"> {
     const outlet = createOutlet(new OTLPTraceExporter(sentTo(destination, batch)), waitsFor("traces", destination));
-    return countedBy(outlet.put, new BatchSpanProcessor({ ...waits, exporter: outlet.exporter }));
+    const processor = new BatchSpanProcessor({ ...waits, exporter: outlet.exporter });
+    return {
+      onEnd(span) {
+        outlet.put();
+        processor.onEnd(span);
+      },
+      shutdown: () => processor.shutdown(),
+    };
   }
 
   const spans = options.spans ?? (traces && sendingSpans(traces));
   if (spans) {
-    const ids = createIds();
-    const provider = perService((service) =>
-      new TracerProvider({
-        resource: resourceOf(service),
-        sampler: samplerOf(options.sampler),
-        idGenerator: ids,
-        spanProcessors: [spans],
-      }).getTracer("bodega", options.version),
-    );
-    trace.setGlobalTracerProvider({ getTracer: provider });
-    setTracing({ parentBased: options.sampler.parentBased, nextTraceId: ids.next });
+    const { parentBased, ratio } = options.sampler;
+    const resources = perService(resourceOf);
+    const scope = { name: "bodega", version: options.version };
+    setTracing({
+      parentBased,
+      samples: sampling(ratio),
+      ended: (span) => spans.onEnd(readable(span, resources(span.service), scope)),
+    });
     closers.push(async () => {
       setTracing(undefined);
-      trace.disable();
       await spans.shutdown();
     });
   }
@@ -111,7 +118,7 @@ export function startExport(options: ExportOptions): Export {
 }
 
 /** A span's service is its resource: in one process with all services each has its own. */
-function perService<T extends Tracer | Logger>(make: (service: string) => T): (service: string) => T {
+function perService<T extends Resource | Logger>(make: (service: string) => T): (service: string) => T {
   const made = new Map<string, T>();
   return (service) => {
     const known = made.get(service) ?? make(service);
@@ -120,39 +127,69 @@ function perService<T extends Tracer | Logger>(make: (service: string) => T): (s
   };
 }
 
-/** The trace of a request has its id before its first span, in log lines and headers: the root takes that one. */
-function createIds() {
-  const random = new RandomIdGenerator();
-  let wanted: string | undefined;
+const KINDS = {
+  internal: SpanKind.INTERNAL,
+  server: SpanKind.SERVER,
+  client: SpanKind.CLIENT,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+};
+
+/** An ended span as the SDK's processors and exporters read it. */
+function readable(
+  span: Span,
+  resource: Resource,
+  instrumentationScope: ReadableSpan["instrumentationScope"],
+): ReadableSpan {
+  const { name, kind, context, parent, after, startMs, durationMs, attributes, error } = span;
+  const spanContext = spanContextOf(context);
+  const endTime = millisToHrTime(startMs + durationMs);
+  const failed = error !== undefined;
   return {
-    next: (traceId: string) => {
-      wanted = traceId;
-    },
-    generateTraceId() {
-      const id = wanted ?? random.generateTraceId();
-      wanted = undefined;
-      return id;
-    },
-    generateSpanId: () => random.generateSpanId(),
+    name,
+    kind: KINDS[kind],
+    spanContext: () => spanContext,
+    ...(parent && { parentSpanContext: spanContextOf(parent) }),
+    startTime: millisToHrTime(startMs),
+    endTime,
+    duration: millisToHrTime(durationMs),
+    ended: true,
+    status: failed ? { code: SpanStatusCode.ERROR, message: String(error) } : { code: SpanStatusCode.UNSET },
+    attributes: failed ? { ...attributes, "error.type": typeOf(error) } : attributes,
+    links: after ? [{ context: spanContextOf(after) }] : [],
+    events: failed ? [{ name: "exception", time: endTime, attributes: exceptionOf(error) }] : [],
+    resource,
+    instrumentationScope,
+    droppedAttributesCount: 0,
+    droppedEventsCount: 0,
+    droppedLinksCount: 0,
   };
 }
 
-function samplerOf({ parentBased, ratio }: Sampling): Sampler {
-  const root =
-    ratio === 1 ? new AlwaysOnSampler() : ratio === 0 ? new AlwaysOffSampler() : new TraceIdRatioBasedSampler(ratio);
-  return parentBased ? new ParentBasedSampler({ root: afterAnother(root) }) : root;
+/** In the form of the SDK. */
+function spanContextOf({ traceId, spanId, sampled }: Context) {
+  return { traceId, spanId, traceFlags: sampled ? TraceFlags.SAMPLED : TraceFlags.NONE, isRemote: true };
 }
 
-/** A trace that points back to one that is recorded goes on with it: asked anew, one in a hundred of one in a hundred would be. */
-function afterAnother(root: Sampler): Sampler {
+/** By OpenTelemetry's semantic conventions for exceptions. */
+function exceptionOf(error: unknown) {
+  const stack = error instanceof Error ? error.stack : undefined;
+  const message = error instanceof Error ? error.message : String(error);
   return {
-    shouldSample(context, traceId, name, kind, attributes, links) {
-      if (links.some((link) => link.context.traceFlags & TraceFlags.SAMPLED))
-        return { decision: SamplingDecision.RECORD_AND_SAMPLED };
-      return root.shouldSample(context, traceId, name, kind, attributes, links);
-    },
-    toString: () => `AfterAnother{${root}}`,
+    "exception.type": typeOf(error),
+    "exception.message": message,
+    ...(stack && { "exception.stacktrace": stack }),
   };
+}
+
+function typeOf(error: unknown): string {
+  return error instanceof Error ? error.name : "Error";
+}
+
+/** Decided by the id, so that all processes decide alike. */
+function sampling(ratio: number): (traceId: string) => boolean {
+  const sampler = new TraceIdRatioBasedSampler(ratio);
+  return (traceId) => sampler.shouldSample(ROOT_CONTEXT, traceId).decision === SamplingDecision.RECORD_AND_SAMPLED;
 }
 
 /** All that waits may be under way: at the end it is sent at once, and while one batch is being answered the next begins. More are refused by the exporter, and lost. */
@@ -199,19 +236,6 @@ function createOutlet<T>(
       if (waiting < queueMax) waiting += 1;
       else overflown = true;
     },
-  };
-}
-
-/** The processor, and how many spans came to it. */
-function countedBy(put: () => void, processor: SpanProcessor): SpanProcessor {
-  return {
-    onStart: (span, context) => processor.onStart(span, context),
-    onEnd(span) {
-      put();
-      processor.onEnd(span);
-    },
-    forceFlush: () => processor.forceFlush(),
-    shutdown: () => processor.shutdown(),
   };
 }
 

@@ -1,24 +1,19 @@
-import {
-  type Attributes,
-  type Link,
-  ROOT_CONTEXT,
-  SpanKind,
-  SpanStatusCode,
-  TraceFlags,
-  trace,
-} from "@opentelemetry/api";
-import { type Context, contextFrom, currentContext, withContext } from "./context.ts";
+import { type Context, contextFrom, currentContext, newSpanId, newTraceId, withContext } from "./context.ts";
 
 /*
  * Spans are opened where the engine has its one place for each thing: the edge, an RPC, a call, a commit, a message that is sent or handled, an effect. Attributes are
  * those of OpenTelemetry's semantic conventions, and `bodega.*` for what has no convention.
  */
 
+export type Kind = "internal" | "server" | "client" | "producer" | "consumer";
+
+export type Attributes = Record<string, string | number | boolean>;
+
 export interface SpanOptions {
-  kind?: keyof typeof KINDS;
+  kind?: Kind;
   /** Asked for only when the span is recorded. */
   attributes?: () => Attributes;
-  /** Left out: of the current context. Without one the span is the root of a trace. */
+  /** Left out: the current context. Where there is none, or nothing was recorded in it yet, the span is the root of a trace. */
   parent?: Context | undefined;
   /** It begins a trace of its own, which points back to this one. */
   after?: Context;
@@ -28,24 +23,32 @@ export interface SpanOptions {
 export interface Opened {
   context: Context;
   set(attributes: Attributes): void;
-  /** With an error it has failed. */
+  /** Once. With an error it has failed. */
   end(error?: unknown): void;
 }
 
-const KINDS = {
-  internal: SpanKind.INTERNAL,
-  server: SpanKind.SERVER,
-  client: SpanKind.CLIENT,
-  producer: SpanKind.PRODUCER,
-  consumer: SpanKind.CONSUMER,
-};
+/** What is told of a span when it has ended. */
+export interface Span {
+  service: string;
+  name: string;
+  kind: Kind;
+  context: Context;
+  parent: Context | undefined;
+  after: Context | undefined;
+  /** Since 1970. */
+  startMs: number;
+  durationMs: number;
+  attributes: Attributes;
+  error: unknown;
+}
 
-/** What the exporter's file knows and this one must. */
+/** Where spans go. */
 export interface Tracing {
-  /** Where a trace was not recorded, nothing below it is: no span is made to find that out. */
+  /** A span is recorded when the one that it follows is; else each trace is decided upon by its id alone. */
   parentBased: boolean;
-  /** Makes the next root span one of this trace. */
-  nextTraceId(traceId: string): void;
+  /** Whether a trace that begins here is recorded. */
+  samples(traceId: string): boolean;
+  ended(span: Span): void;
 }
 
 let tracing: Tracing | undefined;
@@ -59,35 +62,29 @@ export function setTracing(on: Tracing | undefined): void {
 export function openSpan(
   service: string,
   name: string | (() => string),
-  options: SpanOptions = {},
+  { kind = "internal", attributes: attributesOf, parent: around = currentContext(), after }: SpanOptions = {},
 ): Opened | undefined {
-  const { kind = "internal", parent = currentContext(), after } = options;
-  if (!tracing || (tracing.parentBased && isUnrecorded(after ?? parent))) return undefined;
-  const known = parent ?? contextFrom(null, null);
-  const root = after !== undefined || known.fresh === true;
-  if (root && !after) tracing.nextTraceId(known.traceId);
-  const span = trace
-    .getTracer(service)
-    .startSpan(
-      typeof name === "string" ? name : name(),
-      { kind: KINDS[kind], root, ...(after && { links: [linkTo(after)] }) },
-      root ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote(known)),
-    );
-  if (span.isRecording())
-    span.setAttributes({ ...(known.orderId && { "bodega.order.id": known.orderId }), ...options.attributes?.() });
-  const { fresh: _, ...rest } = known;
-  const { traceId, spanId, traceFlags } = span.spanContext();
+  if (!tracing) return undefined;
+  const { parentBased, samples, ended } = tracing;
+  const follows = after ?? around;
+  const inherits = parentBased && follows !== undefined && !follows.fresh;
+  if (inherits && !follows.sampled) return undefined;
+  const { correlationId, fresh, orderId, ...known } = around ?? contextFrom(null, null);
+  const traceId = after ? newTraceId() : known.traceId;
+  const sampled = inherits || samples(traceId);
+  const context = { correlationId, traceId, spanId: newSpanId(), sampled, ...(orderId && { orderId }) };
+  if (!sampled) return { context, set() {}, end() {} };
+  const begun = {
+    ...{ service, name: typeof name === "string" ? name : name(), kind, context, after },
+    parent: after || fresh ? undefined : around,
+    attributes: { ...(orderId && { "bodega.order.id": orderId }), ...attributesOf?.() },
+    startMs: Date.now(),
+  };
+  const started = performance.now();
   return {
-    context: { ...rest, traceId, spanId, sampled: (traceFlags & TraceFlags.SAMPLED) !== 0 },
-    set: (more) => void span.setAttributes(more),
-    end(error) {
-      if (error !== undefined) {
-        span.recordException(error instanceof Error ? error : String(error));
-        span.setAttribute("error.type", error instanceof Error ? error.name : "Error");
-        span.setStatus({ code: SpanStatusCode.ERROR, message: String(error) });
-      }
-      span.end();
-    },
+    context,
+    set: (more) => void Object.assign(begun.attributes, more),
+    end: (error) => ended({ ...begun, durationMs: performance.now() - started, error }),
   };
 }
 
@@ -127,16 +124,4 @@ export type Exemplar = Record<"trace_id" | "span_id", string>;
 /** The trace that a measurement belongs to, for an exemplar; undefined where none is recorded. */
 export function exemplarOf(context: Context | undefined): Exemplar | undefined {
   return tracing && context?.sampled ? { trace_id: context.traceId, span_id: context.spanId } : undefined;
-}
-
-function isUnrecorded(parent: Context | undefined): boolean {
-  return parent !== undefined && !parent.fresh && !parent.sampled;
-}
-
-function linkTo(context: Context): Link {
-  return { context: remote(context) };
-}
-
-function remote({ traceId, spanId, sampled }: Context) {
-  return { traceId, spanId, traceFlags: sampled ? TraceFlags.SAMPLED : TraceFlags.NONE, isRemote: true };
 }

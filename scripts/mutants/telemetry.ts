@@ -19,8 +19,15 @@ export const TELEMETRY: Mutant[] = [
   {
     name: "telemetry: every service asks again whether a trace is recorded",
     file: "packages/telemetry/trace.ts",
-    find: "if (!tracing || (tracing.parentBased && isUnrecorded(after ?? parent))) return undefined;",
-    replace: "if (!tracing) return undefined;",
+    find: "const sampled = inherits || samples(traceId);",
+    replace: "const sampled = samples(traceId);",
+    tests: ["tests/stories/traces.test.ts"],
+  },
+  {
+    name: "telemetry: below what is not recorded, spans are",
+    file: "packages/telemetry/trace.ts",
+    find: "if (inherits && !follows.sampled) return undefined;\n",
+    replace: "",
     tests: ["tests/stories/traces.test.ts"],
   },
   {
