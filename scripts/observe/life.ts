@@ -34,7 +34,12 @@ export async function up(place: Place, say: (line: string) => void): Promise<voi
 /** Has a Prometheus that runs read its configuration anew. */
 export function scrapeAnew(place: Place): void {
   programsIn(place, {});
-  for (const { name, identity } of kept(place.folder)) if (name === "prometheus") send(identity, "SIGHUP");
+  signal(place.folder, "prometheus", "SIGHUP");
+}
+
+/** To one of them, if it runs. */
+export function signal(folder: string, program: string, what: NodeJS.Signals): void {
+  for (const { name, identity } of kept(folder)) if (name === program) send(identity, what);
 }
 
 /** Ends them, by force: what they keep is not worth the half minute that Tempo takes, and goes with them. */

@@ -1,10 +1,12 @@
-// bun run test:observability [life] [faults]: a shop at work, seen through the real programs, and what people are told when something breaks.
+// bun run test:observability [life] [frozen] [faults]: a shop at work, seen through the real programs, a collector that stands still, and what people are told when
+// something breaks.
 // Only when it is named, incident: what docs/observability.md tells of, and its pictures.
 import { summary } from "../../scripts/command.ts";
 import { buildWhatCan } from "../../scripts/observe/build.ts";
 import { PROMETHEUS } from "../../scripts/observe/programs.ts";
 import { type Checks, createChecks, say } from "./check.ts";
 import { makeFaults } from "./faults.ts";
+import { freezeCollector } from "./frozen.ts";
 import { playIncident } from "./incident.ts";
 import { lookAtLife } from "./life.ts";
 
@@ -12,10 +14,11 @@ import { lookAtLife } from "./life.ts";
 const BUILD_SECONDS_MAX = 1_200;
 const PARTS: Record<string, (checks: Checks) => Promise<void>> = {
   life: lookAtLife,
+  frozen: freezeCollector,
   faults: makeFaults,
   incident: (checks) => playIncident(checks),
 };
-const USUALLY = ["life", "faults"];
+const USUALLY = ["life", "frozen", "faults"];
 
 if (import.meta.main) {
   const words = process.argv.slice(2);
