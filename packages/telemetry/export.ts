@@ -127,6 +127,7 @@ function perService<T extends Resource | Logger>(make: (service: string) => T): 
   };
 }
 
+const NONE: never[] = [];
 const KINDS = {
   internal: SpanKind.INTERNAL,
   server: SpanKind.SERVER,
@@ -156,8 +157,8 @@ function readable(
     ended: true,
     status: failed ? { code: SpanStatusCode.ERROR, message: String(error) } : { code: SpanStatusCode.UNSET },
     attributes: failed ? { ...attributes, "error.type": typeOf(error) } : attributes,
-    links: after ? [{ context: spanContextOf(after) }] : [],
-    events: failed ? [{ name: "exception", time: endTime, attributes: exceptionOf(error) }] : [],
+    links: after ? [{ context: spanContextOf(after) }] : NONE,
+    events: failed ? [{ name: "exception", time: endTime, attributes: exceptionOf(error) }] : NONE,
     resource,
     instrumentationScope,
     droppedAttributesCount: 0,
