@@ -13,7 +13,8 @@ export function missing(kinds: KindName[]): Need[] {
 export function notInstalled(kinds: KindName[]): string | undefined {
   const needs = missing(kinds).filter(({ build }) => !build);
   if (needs.length === 0) return undefined;
-  return needs.map(({ name, apt = [] }) => `${name} is not installed: apt-get install ${apt.join(" ")}`).join(", ");
+  const how = ({ apt = [] }: Need) => (apt.length > 0 ? `: apt-get install ${apt.join(" ")}` : "");
+  return needs.map((need) => `${need.name} is not installed${how(need)}`).join(", ");
 }
 
 /** One sentence per way of getting it. */

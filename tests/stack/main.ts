@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Counts, summary } from "../../scripts/command.ts";
 import { freePorts } from "../../scripts/copy/ports.ts";
+import { notInstalled } from "../../scripts/servers/install.ts";
 import { MAILHOG } from "../../scripts/servers/mailhog.ts";
 import { say } from "../chaos/books.ts";
 import { createClient } from "../chaos/client.ts";
@@ -76,7 +77,7 @@ if (import.meta.main) {
     say(`no event is called ${wanted.join(" or ")}`);
     process.exit(2);
   }
-  const missing = daemonMissing();
+  const missing = daemonMissing() ?? notInstalled(["kafka", "mailhog"]);
   if (missing) {
     process.stdout.write(`${summary(skipped(missing))}\n`);
     process.exit();
