@@ -73,9 +73,6 @@ const EVERY = "2s";
 /** No oftener than a process whose database is silent answers. */
 const SCRAPED_EVERY = "3s";
 
-/** Longer than a scrape and an evaluation, as in the stack: of what breaks at one time, a cause that is known a scrape later still silences what follows from it. */
-const GROUP_WAIT = "6s";
-
 const at = (port: string) => `127.0.0.1:${port}`;
 /** A file of observability/, which is in this tree. */
 const textOf = (path: string) => readFileSync(join(ROOT, "observability", path), "utf8");
@@ -180,7 +177,7 @@ function alertmanagerConfig({ smtpPort, pagerUrl }: Place): string {
   return Bun.YAML.stringify({
     ...config,
     global: { ...config.global, smtp_smarthost: at(smtpPort) },
-    route: { ...config.route, group_wait: GROUP_WAIT, group_interval: GROUP_WAIT },
+    route: { ...config.route, group_wait: "2s", group_interval: "4s" },
     receivers: config.receivers.map((receiver) =>
       receiver.name === "pager" ? { name: receiver.name, ...pager } : receiver,
     ),
