@@ -6,7 +6,7 @@ import { type Bench, oneRun, SERVICES } from "./run.ts";
 import { type Stack, settled } from "./stack.ts";
 
 const CLIENTS = 64;
-/** Each of two or of three platforms is first, and last, as often as any other. Many short ones: what disturbs a machine for seconds hits few of them. */
+/** In 24 each of two, three or four platforms is first, and last, as often as any other. Many short ones: what disturbs a machine for seconds hits few of them. */
 const ROUNDS = { quick: 6, full: 24 };
 const ROUND_MS = 2_000;
 const WARM_UP_MS = 2_000;

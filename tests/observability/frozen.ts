@@ -60,7 +60,6 @@ export async function freezeCollector(checks: Checks): Promise<void> {
     });
   } finally {
     load.close();
-    signal(folder, "collector", "SIGCONT");
     await down(folder);
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,20 +1,18 @@
 // bun run test:observability [life] [frozen] [faults]: a shop at work, seen through the real programs, a collector that stands still, and what people are told when
 // something breaks.
 // Only when it is named, incident: what docs/observability.md tells of, and its pictures.
-import { type Counts, summary } from "../../scripts/command.ts";
+import { summary } from "../../scripts/command.ts";
 import { buildWhatCan } from "../../scripts/observe/build.ts";
 import { PROMETHEUS } from "../../scripts/observe/programs.ts";
-import { sumOf } from "../../scripts/test/counts.ts";
-import { say } from "./check.ts";
+import { type Checks, createChecks, say } from "./check.ts";
 import { makeFaults } from "./faults.ts";
 import { freezeCollector } from "./frozen.ts";
 import { playIncident } from "./incident.ts";
 import { lookAtLife } from "./life.ts";
-import { type Part, play } from "./play.ts";
 
 /** For all programs together, the first time; what is not built by then is done without. In half of it one machine with two cores builds them all. */
 const BUILD_SECONDS_MAX = 1_200;
-const PARTS: Record<string, Part> = {
+const PARTS: Record<string, (checks: Checks) => Promise<void>> = {
   life: lookAtLife,
   frozen: freezeCollector,
   faults: makeFaults,
@@ -29,14 +27,10 @@ if (import.meta.main) {
   const wanted = words.length > 0 ? words : USUALLY;
   const only = wanted.join() === "faults" ? ["alertmanager"] : undefined;
   const missing = await buildWhatCan(say, BUILD_SECONDS_MAX, only);
-  const played: Counts[] = [];
-  if (!PROMETHEUS.found()) {
-    say("skipped what Prometheus sees: it is not installed: bun run observe install");
-    played.push({ passed: 0, failed: 0, skipped: 1 });
-  } else
-    for (const [name, part] of Object.entries(PARTS))
-      if (wanted.includes(name)) played.push(await play(name, part, missing));
-  const counts = sumOf(played);
+  const checks = createChecks(missing);
+  if (!PROMETHEUS.found()) checks.skip("what Prometheus sees", "it is not installed: bun run observe install");
+  else for (const [name, part] of Object.entries(PARTS)) if (wanted.includes(name)) await part(checks);
+  const counts = checks.counts();
   say(summary(counts));
   process.exitCode = counts.failed > 0 ? 1 : 0;
 }
