@@ -6,7 +6,7 @@ import { ALERTS } from "./alerts.ts";
 import { BOARDS } from "./boards.ts";
 import { staleObservability } from "./generate.ts";
 import { alertNames, ruleFiles } from "./rules.ts";
-import { SLOS } from "./slos.ts";
+import { SLOS, type Slo } from "./slos.ts";
 
 setDefaultTimeout(120_000);
 const promtool = Bun.which("promtool");
@@ -133,10 +133,43 @@ function firing(alert: string, minute: number, fires: boolean, more = "") {
   };
 }
 
-async function promtoolTest(tests: object[], files: Record<string, string>): Promise<string> {
+/** An outage of half an hour after a good hour; and an hour that burns too slowly for the page about an hour. */
+function fastAndSlow({ name, objective }: Slo, alert: string) {
+  const { bad, good } = EVENTS[name] ?? { bad: [], good: [] };
+  const [hour, outage] = [60, 30];
+  const made = (series: string[], values: string) => series.map((each) => ({ series: each, values }));
+  const fast = [
+    ...made(good, `0+100x${hour} ${100 * hour}+0x${outage} ${100 * hour}+100x${hour}`),
+    ...made(bad, `0+0x${hour} 0+100x${outage} ${100 * outage}+0x${hour}`),
+  ];
+  // Of a thousand, thirteen times as many as may be: where two series are good, half of that.
+  const few = Math.round(1_000 * 13 * (1 - objective));
+  const slow = [...made(good, `0+${1_000 - few}x${hour}`), ...made(bad, `0+${few}x${hour}`)];
+  const minutes = Array.from({ length: outage + hour }, (_, minute) => hour + minute);
+  return [
+    {
+      interval: "1m",
+      input_series: fast,
+      promql_expr_test: [
+        firing(alert, hour + outage, true, 'severity="page",window="1h"'),
+        ...minutes.map((minute) => firing(alert, minute, false, 'severity="page",window="6h"')),
+      ],
+    },
+    {
+      interval: "1m",
+      input_series: slow,
+      promql_expr_test: [
+        firing(alert, hour, false, 'severity="page",window="1h"'),
+        firing(alert, hour, true, 'severity="page",window="6h"'),
+      ],
+    },
+  ];
+}
+
+async function promtoolTest(tests: object[], files: Record<string, string>, every = "5m"): Promise<string> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const file = join(folder, "tests.yml");
-  writeFileSync(file, JSON.stringify({ rule_files: Object.keys(files), evaluation_interval: "5m", tests }));
+  writeFileSync(file, JSON.stringify({ rule_files: Object.keys(files), evaluation_interval: every, tests }));
   const child = Bun.spawn([promtool ?? "promtool", "test", "rules", file], { stdout: "pipe", stderr: "pipe" });
   const said = await Promise.all([child.stdout.text(), child.stderr.text()]);
   return (await child.exited) === 0 ? "passed" : said.join("");
@@ -171,6 +204,14 @@ describe.skipIf(!promtool)(promtool ? "by promtool" : "promtool is not installed
     const burns = alertNames().slice(ALERTS.length);
     const tests = SLOS.map(({ name }, index) => burnTest(name, burns[index] ?? ""));
     expect(await promtoolTest(tests, ruleFiles())).toBe("passed");
+  });
+
+  test("what burned fast was told of then, and is not told of again by the page about slow burning", async () => {
+    const tests = SLOS.flatMap((slo, index) => fastAndSlow(slo, alertNames().slice(ALERTS.length)[index] ?? ""));
+    const files = ruleFiles();
+    expect(await promtoolTest(tests, files, "1m")).toBe("passed");
+    const forgetful = { ...files, "slos.yml": (files["slos.yml"] ?? "").replaceAll(/ unless on \(\) [^"]+/g, "") };
+    expect(await promtoolTest(tests, forgetful, "1m")).not.toBe("passed");
   });
 
   test("a metric that was renamed, and a threshold that is never reached, are noticed", async () => {

@@ -53,11 +53,12 @@ function ratios(slo: Slo): Rule[] {
 
 function burnAlerts(slo: Slo): Rule[] {
   const budget = round(1 - slo.objective);
-  return BURNS.map(({ severity, long, short, factor, for: pending }) => {
+  return BURNS.map(({ severity, long, short, factor, for: pending, silentAfter }) => {
     const above = (window: string) => `slo:bad_ratio:rate${window}{slo="${slo.name}"} > ${round(factor * budget)}`;
+    const told = `ALERTS{alertname="${burnName(slo)}",window!="${long}",severity="page",alertstate="firing"}`;
     return {
       alert: burnName(slo),
-      expr: `${above(long)} and ${above(short)}`,
+      expr: `${above(long)} and ${above(short)}${silentAfter ? ` unless on () max_over_time(${told}[${silentAfter}])` : ""}`,
       for: pending,
       labels: { severity, level: "symptom", slo: slo.name, window: long },
       annotations: {

@@ -71,9 +71,12 @@ export const SLOS: Slo[] = [
 /**
  * Multi-window, multi-burn-rate alerts as in Google's SRE workbook, chapter 5: a page when 2 % of the month's budget burns in an hour or 5 % in six, a
  * ticket when 10 % burns in three days. The short window ends the alert soon after the burning has ended.
+ *
+ * What burned fast was told then, as itself or as its cause, and the windows of the slow page remember it: that page is silent for `silentAfter` after
+ * the fast one, which is longer than its short window.
  */
 export const BURNS = [
   { severity: "page", long: "1h", short: "5m", factor: 14.4, for: "2m" },
-  { severity: "page", long: "6h", short: "30m", factor: 6, for: "15m" },
+  { severity: "page", long: "6h", short: "30m", factor: 6, for: "15m", silentAfter: "35m" },
   { severity: "ticket", long: "3d", short: "6h", factor: 1, for: "1h" },
 ];

@@ -60,10 +60,10 @@ export async function makeFaults(checks: Checks): Promise<void> {
     const scrape = (opsPorts: string[]) => scrapeAnew({ ...place, opsPorts });
     const broken = { place: shopPlace, shop, redis, scrape, watch };
     const ask = createAsk("", "", at(ports.PROMETHEUS));
-    const made: Fault[] = [];
+    const made: Round[] = [];
     await withTrade(shop, async () => {
       await healthy(checks, ask, broken);
-      for (const faults of ROUNDS) made.push(...(await makeTogether(checks, ask, broken, faults)));
+      for (const faults of ROUNDS) made.push(await makeTogether(checks, ask, broken, faults));
     });
     await told(checks, pager, made, () => mailsTo(shopPlace.mailCatcher, OPERATOR));
     named(checks);
@@ -89,9 +89,16 @@ async function healthy(checks: Checks, ask: Ask, broken: Broken): Promise<void> 
   });
 }
 
-/** Gives back those that could be made here. */
-async function makeTogether(checks: Checks, ask: Ask, broken: Broken, faults: Fault[]): Promise<Fault[]> {
+interface Round {
+  /** Those that could be made here. */
+  faults: Fault[];
+  from: Date;
+  to: Date;
+}
+
+async function makeTogether(checks: Checks, ask: Ask, broken: Broken, faults: Fault[]): Promise<Round> {
   const { check, skip } = checks;
+  const from = new Date();
   const began = performance.now();
   const possible = faults.filter((fault) => {
     const why = fault.impossible?.(broken);
@@ -121,7 +128,7 @@ async function makeTogether(checks: Checks, ask: Ask, broken: Broken, faults: Fa
     const firing = await ask.now(LOUD);
     return unless(firing.length === 0, () => listed(firing));
   });
-  return possible;
+  return { faults: possible, from, to: new Date() };
 }
 
 async function fires(ask: Ask, alert: string, wanted: boolean): Promise<string | undefined> {
@@ -154,21 +161,15 @@ async function checkSilent(
 const listed = (alerts: Record<string, string>[]) => alerts.map((labels) => Object.values(labels).join(" ")).join("; ");
 
 /** What came to people of it, by the real Alertmanager. */
-async function told({ check }: Checks, pager: Pager, made: Fault[], mails: () => Promise<{ subject: string }[]>) {
+async function told({ check }: Checks, pager: Pager, made: Round[], mails: () => Promise<{ subject: string }[]>) {
   const needs = ["alertmanager"];
   await check(
     "of a database that does not answer, and of all that follows from it, the pager is told once, and once that it is over",
     async () => {
-      const first = pager.pages.findIndex(({ groupLabels }) => groupLabels["alertname"] === "DatabaseAway");
-      const over = pager.pages.findIndex(
-        ({ groupLabels, status }, at) =>
-          at > first && groupLabels["alertname"] === "DatabaseAway" && status === "resolved",
-      );
-      const during = pager.pages.slice(Math.max(0, first), over).map(({ groupLabels }) => groupLabels["alertname"]);
-      return unless(
-        first >= 0 && over > first && during.every((name) => name === "DatabaseAway"),
-        () => `it was told of ${during}`,
-      );
+      const round = made.find(({ faults }) => faults.some(({ alerts }) => alerts.includes("DatabaseAway")));
+      const pages = pager.pages.filter(({ alerts }) => alerts.some(({ startsAt }) => round && isIn(round, startsAt)));
+      const told = pages.map(({ status, groupLabels }) => `${status} ${groupLabels["alertname"]}`);
+      return unless(told.join() === "firing DatabaseAway,resolved DatabaseAway", () => `it was told ${told}`);
     },
     needs,
   );
@@ -176,7 +177,9 @@ async function told({ check }: Checks, pager: Pager, made: Fault[], mails: () =>
     "each cause was mailed, and that it is over",
     async () => {
       const subjects = (await mails()).map(({ subject }) => subject);
-      const causes = made.flatMap(({ alerts }) => alerts).filter((name) => !SYMPTOMS.has(name));
+      const causes = made
+        .flatMap(({ faults }) => faults.flatMap(({ alerts }) => alerts))
+        .filter((name) => !SYMPTOMS.has(name));
       const silent = causes.flatMap((name) =>
         ["FIRING", "RESOLVED"].flatMap((state) =>
           subjects.some((subject) => subject.includes(state) && subject.includes(name)) ? [] : `${state} ${name}`,
@@ -186,6 +189,10 @@ async function told({ check }: Checks, pager: Pager, made: Fault[], mails: () =>
     },
     needs,
   );
+}
+
+function isIn({ from, to }: Round, moment: string): boolean {
+  return from <= new Date(moment) && new Date(moment) <= to;
 }
 
 const SYMPTOMS = new Set([

@@ -17,7 +17,7 @@ interface Alert {
 interface Page {
   status: "firing" | "resolved";
   groupLabels: Record<string, string>;
-  alerts: { status: string; labels: Record<string, string> }[];
+  alerts: { status: string; labels: Record<string, string>; startsAt: string }[];
 }
 
 /** A webhook that keeps what it is sent; `hostname` is where it listens. */

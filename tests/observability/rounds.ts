@@ -54,6 +54,21 @@ const [STOPPED_MS, GOING_MS] = [650, 450];
 const FROZEN_MS = 19_000;
 
 export const ROUNDS: Fault[][] = [
+  // First, for the pager is told of it alone: what goals remember of other faults is not there yet.
+  [
+    {
+      what: "a database that does not answer",
+      alerts: ["DatabaseAway", "PlacingAvailabilityBurns"],
+      follows: STANDSTILL,
+      async make({ place: { ways } }) {
+        const both = [ways.database, ways.broker];
+        for (const way of both) way.swallow();
+        return () => {
+          for (const way of both) way.pass();
+        };
+      },
+    },
+  ],
   [
     {
       what: "a fact that nobody can read",
@@ -192,20 +207,6 @@ export const ROUNDS: Fault[][] = [
       async make({ place: { ways } }) {
         ways.database.delayAnswers(SLOW_ANSWER_MS);
         return ways.database.pass;
-      },
-    },
-  ],
-  [
-    {
-      what: "a database that does not answer",
-      alerts: ["DatabaseAway", "PlacingAvailabilityBurns"],
-      follows: STANDSTILL,
-      async make({ place: { ways } }) {
-        const both = [ways.database, ways.broker];
-        for (const way of both) way.swallow();
-        return () => {
-          for (const way of both) way.pass();
-        };
       },
     },
   ],
