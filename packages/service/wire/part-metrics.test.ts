@@ -56,4 +56,7 @@ test("how parts are is shown, asked for now and then; of one that falls silent n
       'bodega_part_bytes{part="slots",of="relay",figure="heldBytes"} 2000',
     ].toSorted(),
   );
+  silent = false;
+  expect(await shown()).toContain('bodega_part_answers{part="locks"} 1');
+  expect(looks).toBe(2);
 });

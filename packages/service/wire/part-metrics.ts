@@ -1,6 +1,7 @@
 import type { Parts } from "../../telemetry/inspection.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { keptFor } from "../../time/kept.ts";
+import { within } from "../../time/wait.ts";
 import { inspectParts } from "./parts.ts";
 
 /** An inspection asks servers: not at every scrape. */
@@ -8,10 +9,14 @@ const LOOK_EVERY_MS = 10_000;
 /** Before the scrape goes on without it. */
 const PART_MS_MAX = 1_500;
 
-/** Shows with each scrape how the parts are, as they were a moment before. Of one that is silent no figures are shown. */
+/** Shows with each scrape how the parts are, as they were a moment before. Of one that is silent no figures are shown, and it is asked at each scrape until it answers. */
 export function showParts(parts: Parts, metrics: Metrics, nowMs = () => performance.now()): void {
-  const look = keptFor(LOOK_EVERY_MS, nowMs, async () => {
-    const states = await inspectParts(parts, PART_MS_MAX);
+  const kept = Object.entries(parts).map(([part, inspect]) => [
+    part,
+    keptFor(LOOK_EVERY_MS, nowMs, () => within(PART_MS_MAX, "no answer", inspect)),
+  ]);
+  metrics.onScrape(async () => {
+    const states = await inspectParts(Object.fromEntries(kept));
     metrics.partBytes.reset();
     metrics.partCount.reset();
     for (const [part, { state, troubles, figures }] of Object.entries(states)) {
@@ -21,7 +26,6 @@ export function showParts(parts: Parts, metrics: Metrics, nowMs = () => performa
         (figure.endsWith("ytes") ? metrics.partBytes : metrics.partCount).set({ part, of, figure }, value);
     }
   });
-  metrics.onScrape(look);
 }
 
 interface Figure {
