@@ -133,7 +133,8 @@ export const ALERTS: Alert[] = [
     name: "ClaimsLost",
     severity: "ticket",
     symptom: true,
-    expr: "sum by (service) (increase(bodega_stale_claims_total[10m])) > 0",
+    // A process that was frozen is compared with what it was before: it may have been so for nearly as long.
+    expr: "sum by (service) (increase(bodega_stale_claims_total[30m])) > 0",
     for: "0m",
     summary: "workers of {{ $labels.service }} were slower than their leases",
   },

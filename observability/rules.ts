@@ -55,10 +55,11 @@ function burnAlerts(slo: Slo): Rule[] {
   const budget = round(1 - slo.objective);
   return BURNS.map(({ severity, long, short, factor, for: pending, silentAfter }) => {
     const above = (window: string) => `slo:bad_ratio:rate${window}{slo="${slo.name}"} > ${round(factor * budget)}`;
+    const burns = `${above(long)} and ${above(short)}`;
     const told = `ALERTS{alertname="${burnName(slo)}",window!="${long}",severity="page",alertstate="firing"}`;
     return {
       alert: burnName(slo),
-      expr: `${above(long)} and ${above(short)}${silentAfter ? ` unless on () max_over_time(${told}[${silentAfter}])` : ""}`,
+      expr: silentAfter ? `${burns} unless on () max_over_time(${told}[${silentAfter}])` : burns,
       for: pending,
       labels: { severity, level: "symptom", slo: slo.name, window: long },
       annotations: {

@@ -1,5 +1,6 @@
 // The faults. Those of one round are made together, because none of them makes what another one is about.
 import type { Watch } from "./busy.ts";
+import { crowd } from "./crowd.ts";
 import { holdTimers, takeConnections, tellTwice } from "./database-faults.ts";
 import { type FaultShop, stutter } from "./fault-shop.ts";
 import type { RedisServer } from "./redis-server.ts";
@@ -188,6 +189,16 @@ export const ROUNDS: Fault[][] = [
         ways.broker.swallow();
         return ways.broker.pass;
       },
+    },
+  ],
+  [
+    {
+      what: "a crowd that begins calls and does not end them",
+      alerts: ["ManyRefused"],
+      // The canary's probe is refused with the others.
+      follows: ["CanaryMissing", "CanaryBurns"],
+      lastsMs: TO_BE_MAILED_MS,
+      make: async ({ place }) => crowd(place.edge),
     },
   ],
   [
