@@ -11,12 +11,14 @@ const PART_MS_MAX = 1_500;
 
 /** Shows with each scrape how the parts are, as they were a moment before. Of one that is silent no figures are shown, and it is asked at each scrape until it answers. */
 export function showParts(parts: Parts, metrics: Metrics, nowMs = () => performance.now()): void {
-  const kept = Object.entries(parts).map(([part, inspect]) => [
-    part,
-    keptFor(LOOK_EVERY_MS, nowMs, () => within(PART_MS_MAX, "no answer", inspect)),
-  ]);
+  const kept: Parts = Object.fromEntries(
+    Object.entries(parts).map(([part, inspect]) => [
+      part,
+      keptFor(LOOK_EVERY_MS, nowMs, () => within(PART_MS_MAX, "no answer", inspect)),
+    ]),
+  );
   metrics.onScrape(async () => {
-    const states = await inspectParts(Object.fromEntries(kept));
+    const states = await inspectParts(kept);
     metrics.partBytes.reset();
     metrics.partCount.reset();
     for (const [part, { state, troubles, figures }] of Object.entries(states)) {
