@@ -2,6 +2,7 @@
 // side, for most tests wait more than they work. What begins with "-" goes to bun test, and then it is one process too.
 import { availableParallelism } from "node:os";
 import { startTestPostgres } from "../tests/kit/postgres.ts";
+import { SEED } from "../tests/kit/seed.ts";
 import { type Counts, ENV, summary } from "./command.ts";
 import { askAgain } from "./test/again.ts";
 import { contractsIn } from "./test/contracts.ts";
@@ -60,12 +61,12 @@ async function passOn(stream: ReadableStream<Uint8Array>): Promise<string> {
 async function runSideBySide(files: string[]): Promise<Counts> {
   const { alone, others } = apart(files);
   console.log(
-    `${others.length} files in ${LANES} processes side by side, and ${alone.length} alone, each told when it ends`,
+    `${others.length} files in ${LANES} processes side by side, and ${alone.length} alone, each told when it ends; CHAOS_SEED=${SEED}`,
   );
   const lanes = (count: number) => ({
     count,
     cwd: ROOT,
-    open: async () => ({ TEST_DATABASE_URL: await startTestPostgres() }),
+    open: async () => ({ TEST_DATABASE_URL: await startTestPostgres(), CHAOS_SEED: String(SEED) }),
     tell: ({ body }: Batch) => console.log(`\n${body}`),
   });
   const first = [...(await runLanes(deal(others), lanes(LANES))), ...(await runLanes(deal(alone), lanes(1)))];

@@ -3,7 +3,6 @@ import { ConnectError } from "@connectrpc/connect";
 import type { ContinueImport as Continue } from "../../packages/api/gen/bodega/product/v1/events_pb.ts";
 import { CreateProductRequestSchema, ProductService } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import { ContinueImport } from "../../packages/api/jobs.ts";
-import { storable } from "../../packages/database/storable.ts";
 import type { App, Tx } from "../../packages/service/app.ts";
 import { notFound } from "../../packages/service/errors.ts";
 import type { Message } from "../../packages/service/service.ts";
@@ -26,7 +25,6 @@ import { findProductBySku } from "./store.ts";
 
 const ROWS_AT_ONCE = 100;
 const ROWS_READ_AT_ONCE = 500;
-const PROBLEM_CHARS_MAX = 1_000;
 
 /**
  * One step of an import: its rows, what became of them and the job for the next step are one commit. Who dies in it has done nothing, and the job is
@@ -107,8 +105,7 @@ function readRow({ line, json }: { line: number; json: string }): { line: number
     refuseUnknownCurrency(price);
     return { line, draft: { sku, name, description, price, collections, prepared, initialStock } };
   } catch (error) {
-    const text = error instanceof ConnectError ? error.rawMessage : String(error);
-    return { line, problem: storable(text, PROBLEM_CHARS_MAX) };
+    return { line, problem: error instanceof ConnectError ? error.rawMessage : String(error) };
   }
 }
 

@@ -1,9 +1,17 @@
 import type { Sql } from "../../packages/database/database.ts";
+import { storable } from "../../packages/database/storable.ts";
 import { insertRows, rowsOf, table } from "../../packages/database/table.ts";
 import type { Import } from "./import.ts";
 import type { FileRow } from "./import-file.ts";
 
 // Files on their way to the shelf, and what is left to do of them.
+
+const PROBLEM_CHARS_MAX = 1_000;
+
+/** What is said of a file repeats words of it, and they may be any. */
+function quotable(problem: string): string {
+  return storable(problem, PROBLEM_CHARS_MAX);
+}
 
 export async function insertImport(sql: Sql, row: Import): Promise<void> {
   await sql`
@@ -25,7 +33,7 @@ export async function saveImport(sql: Sql, row: Import, now: Date): Promise<void
   await sql`
     update imports set status = ${row.status}, bytes = ${row.bytes}, parts = ${row.parts}, rows_total = ${row.rowsTotal},
       rows_created = ${row.rowsCreated}, rows_unchanged = ${row.rowsUnchanged}, rows_refused = ${row.rowsRefused},
-      error = ${row.error}, updated_at = ${now}, finished_at = ${row.finishedAt}
+      error = ${quotable(row.error)}, updated_at = ${now}, finished_at = ${row.finishedAt}
     where import_id = ${row.importId}`;
 }
 
@@ -61,7 +69,10 @@ export async function findTwin(sql: Sql, importId: string, sha256: Uint8Array): 
 const IMPORT_ROWS = table("import_rows", { import_id: "uuid", line: "integer", json: "text", problem: "text" });
 
 export async function insertFileRows(sql: Sql, importId: string, rows: FileRow[]): Promise<void> {
-  const named = rows.map((row) => ({ import_id: importId, ...row }));
+  const named = rows.map(({ line, json, problem }) => ({
+    ...{ import_id: importId, line, json },
+    problem: problem === null ? null : quotable(problem),
+  }));
   await insertRows(sql, IMPORT_ROWS, named);
 }
 
@@ -84,7 +95,9 @@ export async function saveOutcomes(
   outcomes: { line: number; problem: string | null }[],
 ): Promise<void> {
   const done = outcomes.filter(({ problem }) => problem === null).map(({ line }) => line);
-  const refused = outcomes.filter(({ problem }) => problem !== null);
+  const refused = outcomes.flatMap(({ line, problem }) =>
+    problem === null ? [] : { line, problem: quotable(problem) },
+  );
   await sql`delete from import_rows where import_id = ${importId} and line = any(${done})`;
   await sql`
     update import_rows r set problem = found.problem, json = ''

@@ -134,6 +134,25 @@ test("a file that cannot be read as a whole imports nothing and says why", async
   expect(await skusLike("HALF")).toEqual([]);
 });
 
+test("what a file says is quoted, though it may be what no text can hold", async () => {
+  expect(await outcome(await start("sku,na\0me,price,currency\nNUL-1,x,1,EUR\n"))).toMatchObject({
+    status: ImportStatus.FAILED,
+    error: expect.stringContaining("found sku, na\uFFFDme, price, currency"),
+  });
+  expect(
+    await outcome(await start(`${HEADER}NUL-2,x,4\0.50,EUR\nNUL-3,x\0,1,EUR\nNUL-4,x,${"9".repeat(2_000)},EUR\n`)),
+  ).toEqual({
+    status: ImportStatus.DONE,
+    rows: [3, 0, 0, 3],
+    error: "",
+    problems: [
+      [2, "price: expected an amount of EUR such as 4.50, found 4\uFFFD.50"],
+      [3, expect.stringContaining("U+0000")],
+      [4, expect.stringMatching(/^price: .{990,}$/)],
+    ],
+  });
+});
+
 async function startInParts(content: string, bytesEach: number, format = ImportFormat.CSV): Promise<Import> {
   const bytes = Buffer.from(content);
   let begun: Import | undefined;

@@ -4,12 +4,13 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { openDatabase } from "../../packages/database/database.ts";
 import { closeBooks, type Outage, report, say, tell } from "../chaos/books.ts";
 import { type Client, createClient } from "../chaos/client.ts";
-import { createDice, SEED } from "../chaos/dice.ts";
+import { createDice } from "../chaos/dice.ts";
 import { type Load, startLoad, TIME_SCALE } from "../chaos/load.ts";
 import { openShop, type Shop } from "../chaos/shop.ts";
 import { databaseOf, dropDatabases } from "../kit/databases.ts";
 import { eventually } from "../kit/eventually.ts";
 import { testPostgres } from "../kit/postgres.ts";
+import { SEED } from "../kit/seed.ts";
 import { createProcesses, type Processes, serviceOf } from "./processes.ts";
 
 setDefaultTimeout(300_000);

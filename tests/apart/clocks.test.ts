@@ -2,11 +2,12 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { closeBooks, report, say, tell } from "../chaos/books.ts";
 import { type Client, createClient } from "../chaos/client.ts";
-import { createDice, SEED } from "../chaos/dice.ts";
+import { createDice } from "../chaos/dice.ts";
 import { startLoad, TIME_SCALE } from "../chaos/load.ts";
 import { openShop } from "../chaos/shop.ts";
 import { databaseOf, dropDatabases } from "../kit/databases.ts";
 import { testPostgres } from "../kit/postgres.ts";
+import { SEED } from "../kit/seed.ts";
 import { createProcesses, type Processes } from "./processes.ts";
 
 setDefaultTimeout(300_000);

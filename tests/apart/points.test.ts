@@ -3,11 +3,12 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { say } from "../chaos/books.ts";
 import { createClient } from "../chaos/client.ts";
-import { createDice, SEED } from "../chaos/dice.ts";
+import { createDice } from "../chaos/dice.ts";
 import { countPoints, startBuyers } from "../chaos/points-buyers.ts";
 import { openShop } from "../chaos/shop.ts";
 import { databaseOf, dropDatabases } from "../kit/databases.ts";
 import { testPostgres } from "../kit/postgres.ts";
+import { SEED } from "../kit/seed.ts";
 import { createProcesses, type Processes } from "./processes.ts";
 
 setDefaultTimeout(400_000);

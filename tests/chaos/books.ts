@@ -9,6 +9,8 @@ import { type CaughtState, type Databases, readState, type State, waiting } from
 const QUIET_MS_MAX = 120_000;
 /** A broker that cannot be asked what it carries has had time to deliver it when nothing has moved for so long. */
 const STILL_MS = 15_000;
+/** Shorter than the pause before anything is tried again of which nobody knows, longer than a lease. */
+const UNKNOWN_MS_MIN = 60_000;
 
 /** The clock that orders live by: at `real` it showed `business`, and since then it runs `scale` times as fast. */
 export interface ScaledTime {
@@ -34,7 +36,10 @@ export interface Books {
   findings: Finding[];
 }
 
-/** Waits for quiet and reads the product's own databases as an operator may; `urlOf` tells where each is, undefined when there is none of that name. */
+/**
+ * Waits for quiet and reads the product's own databases as an operator may; `urlOf` tells where each is, undefined when there is none of that name. What would be tried
+ * again only after minutes, because nobody knows whether it has happened, is tried at once.
+ */
 export async function closeBooks(
   run: {
     client: Client;
@@ -50,8 +55,8 @@ export async function closeBooks(
   const { client, shop, load, outages, time } = run;
   const opened = openAll(urlOf);
   try {
-    await quiet(client, shop.adminToken, opened.sql);
     const businessTime = (ms: number) => new Date(time.business + (ms - time.real) * time.scale);
+    await quiet(client, shop.adminToken, opened.sql, () => hasten(opened.sql, businessTime));
     const state = {
       ...(await readState(client, shop, load, opened.sql)),
       ...(run.caught && { caught: await run.caught() }),
@@ -79,15 +84,29 @@ function openAll(urlOf: (service: string) => string | undefined): { sql: Databas
 }
 
 /** Until nothing is on its way and no timer is armed: by then the last order has lived its 24 hours. */
-async function quiet(client: Client, adminToken: string, databases: Databases): Promise<void> {
+async function quiet(
+  client: Client,
+  adminToken: string,
+  databases: Databases,
+  hastenUnknown: () => Promise<void>,
+): Promise<void> {
   let left = 0;
   let stillSince = Date.now();
   for (const patience = AbortSignal.timeout(QUIET_MS_MAX); !patience.aborted; await Bun.sleep(500)) {
+    await hastenUnknown();
     left = await waiting(client, adminToken, databases);
     if (left > 0) stillSince = Date.now();
     else if (databases.broker || Date.now() - stillSince > STILL_MS) return;
   }
   say(`  ${left} messages and timers were still there after ${QUIET_MS_MAX} ms`);
+}
+
+/** What nobody knows whether it has happened is due now. What is under way is left alone: its lease ends sooner than that. */
+export async function hasten(databases: Omit<Databases, "broker">, businessTime: (ms: number) => Date): Promise<void> {
+  const now = Date.now();
+  const { order, stock, payment, mail } = databases;
+  for (const sql of new Set([order, stock, payment, mail]))
+    await sql`update jobs set due_at = ${businessTime(now)} where trouble = 'unknown' and due_at > ${businessTime(now + UNKNOWN_MS_MIN)}`;
 }
 
 /** What the run was like. */

@@ -3,9 +3,10 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { SEED } from "../kit/seed.ts";
 import { type Books, closeBooks, report, type ScaledTime, say, tell } from "./books.ts";
 import { createClient } from "./client.ts";
-import { createDice, SEED } from "./dice.ts";
+import { createDice } from "./dice.ts";
 import { killAgainAndAgain, type Victim, withVictim } from "./killing.ts";
 import { startLoad } from "./load.ts";
 import { type Place, urlsIn } from "./place.ts";

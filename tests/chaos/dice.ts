@@ -9,9 +9,6 @@ export interface Dice {
   id(): string;
 }
 
-/** Of this run; CHAOS_SEED repeats another's. */
-export const SEED = Number(process.env["CHAOS_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-
 /** Mulberry32: 32 bits of state are enough for a plan of kills. */
 export function createDice(seed: number): Dice {
   let state = seed >>> 0;

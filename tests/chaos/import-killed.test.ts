@@ -6,9 +6,10 @@ import {
   ImportStatus,
 } from "../../packages/api/gen/bodega/product/v1/product_pb.ts";
 import { openDatabase } from "../../packages/database/database.ts";
+import { SEED } from "../kit/seed.ts";
 import { say } from "./books.ts";
 import { createClient, must } from "./client.ts";
-import { createDice, SEED } from "./dice.ts";
+import { createDice } from "./dice.ts";
 import { ready, start, type Victim, withVictim } from "./killing.ts";
 import { type Place, urlsIn } from "./place.ts";
 import { ADMIN, login } from "./shop.ts";

@@ -1,9 +1,10 @@
 // The whole program, and its database, are killed again and again while customers pay with points; then everything is counted.
 // CHAOS_SEED repeats a run's orders and moments, POINTS_KILLS makes it shorter or longer.
 import { expect, test } from "bun:test";
+import { SEED } from "../kit/seed.ts";
 import { say } from "./books.ts";
 import { createClient } from "./client.ts";
-import { createDice, SEED } from "./dice.ts";
+import { createDice } from "./dice.ts";
 import { killAgainAndAgain, withVictim } from "./killing.ts";
 import { urlsIn } from "./place.ts";
 import { countPoints, startBuyers } from "./points-buyers.ts";

@@ -1,7 +1,7 @@
 // The short form of `bun run nemesis`, on one node of each server. CHAOS_SEED repeats a run.
 import { expect, setDefaultTimeout } from "bun:test";
 import { BASE_PORT } from "../../scripts/servers/ports.ts";
-import { SEED } from "../chaos/dice.ts";
+import { SEED } from "../kit/seed.ts";
 import { absent } from "../kit/servers/absent.ts";
 import { testUnless } from "../kit/test-unless.ts";
 import { KINDS, runNemesis } from "./nemesis.ts";

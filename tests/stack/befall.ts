@@ -2,9 +2,10 @@
 import type { Counts } from "../../scripts/command.ts";
 import { type Books, type Finding, report, say } from "../chaos/books.ts";
 import type { Client } from "../chaos/client.ts";
-import { createDice, SEED } from "../chaos/dice.ts";
+import { createDice } from "../chaos/dice.ts";
 import { type Load, startLoad } from "../chaos/load.ts";
 import { renewTokens, stayLoggedIn } from "../chaos/shop.ts";
+import { SEED } from "../kit/seed.ts";
 import type { Event } from "./events.ts";
 import type { Swarm } from "./swarm.ts";
 import { kindsOf, type Passed, rowOf, tableOf } from "./table.ts";

@@ -3,9 +3,10 @@ import { VerifyChainResponseSchema } from "../../packages/api/gen/bodega/eventlo
 import type { Counts } from "../../scripts/command.ts";
 import { report, say } from "../chaos/books.ts";
 import { must } from "../chaos/client.ts";
-import { createDice, SEED } from "../chaos/dice.ts";
+import { createDice } from "../chaos/dice.ts";
 import { type Acknowledgement, type Load, startLoad } from "../chaos/load.ts";
 import { renewTokens } from "../chaos/shop.ts";
+import { SEED } from "../kit/seed.ts";
 import { booksOf, countOf, SLOWER, type Trial } from "./trial.ts";
 
 const PHASE_MS = 20_000;

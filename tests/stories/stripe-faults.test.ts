@@ -1,4 +1,5 @@
 // Stripe goes wrong in every way it may, and so do its customers, its people and its webhooks: at the end its ledger and our books agree to the cent.
+
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OrderService, OrderStatus } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
@@ -8,13 +9,13 @@ import { paymentRoutes } from "../../services/payment/routes.ts";
 import { addCustomer, addProduct, orderNow, reserved } from "../kit/customers.ts";
 import { type FakeStripe, type Fault, startFakeStripe, webhookOf } from "../kit/fake-stripe/fake-stripe.ts";
 import type { StripeEvent } from "../kit/fake-stripe/objects.ts";
+import { SEED } from "../kit/seed.ts";
 import { stripeVariables } from "../kit/services/stripe.ts";
 import { type System, startSystem, type User } from "../kit/system.ts";
 
 setDefaultTimeout(240_000);
 const ORDERS = 24;
 const PRICE = 1_000n;
-const SEED = Number(process.env["CHAOS_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
 
 let system: System;
 let fake: FakeStripe;

@@ -88,6 +88,26 @@ describe("jobs", () => {
     expect(await count(app, "jobs")).toBe(0);
   });
 
+  test("what went wrong is told in a text that can be kept, whatever the outside has said", async () => {
+    let tries = 0;
+    const { app } = await run({
+      name: "kitchen",
+      does: [
+        does(WorkTicket, () => {
+          tries += 1;
+          throw new ConnectError("550 no\0such mailbox", Code.InvalidArgument);
+        }),
+      ],
+    });
+    await enqueue(app, "x");
+    await eventually(async () => (await count(app, "parked")) === 1);
+    const [parked] = await app.sql`select attempts, error from parked`;
+    expect(parked).toMatchObject({ attempts: 1, error: "[invalid_argument] 550 no\uFFFDsuch mailbox" });
+    expect(await count(app, "jobs")).toBe(0);
+    // In its set, and alone.
+    expect(tries).toBe(2);
+  });
+
   test("a job refused as invalid is parked at its first try", async () => {
     const { app } = await run({
       name: "kitchen",

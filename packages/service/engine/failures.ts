@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type JobRow, type Retry, retryLater } from "../../database/jobs.ts";
 import { parkFollowers, parkJob } from "../../database/parked.ts";
+import { storable } from "../../database/storable.ts";
 import { type Context, contextOf } from "../../telemetry/context.ts";
 import { backoffMs } from "../../time/backoff.ts";
 import type { App, Tx } from "../app.ts";
@@ -31,7 +32,7 @@ export function judge(
   attempts: number,
   before = NEVER,
 ): Verdict {
-  const text = (error instanceof Error ? error.message : String(error)).slice(0, ERROR_CHARS_MAX);
+  const text = storable(error instanceof Error ? error.message : String(error), ERROR_CHARS_MAX);
   const trouble = classifyError(error);
   if (trouble === "never" || attempts >= ATTEMPTS_MAX) return { parked: true, attempts, error: text };
   const { pace, until } = policy[trouble];
