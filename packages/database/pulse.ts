@@ -44,16 +44,23 @@ export function createPulse({ ask, foundSilent }: PulsePorts): Pulse {
   }
 
   async function answers(): Promise<boolean> {
-    let answered = false;
-    const asked = ask().then(
-      () => {
-        answered = true;
-      },
-      () => {},
-    );
-    for (let step = 0; !answered && step < STEPS_TO_ANSWER && !closed.signal.aborted; step++)
-      await Promise.race([asked, sleep(STEP_MS, closed.signal)]);
-    return answered;
+    const answered = new AbortController();
+    const over = AbortSignal.any([answered.signal, closed.signal]);
+    let asking = false;
+    for (let step = 0; step < STEPS_TO_ANSWER && !over.aborted; step++) {
+      if (!asking) {
+        asking = true;
+        void ask().then(
+          () => answered.abort(),
+          // A connection that was lost, as that of a process that was stopped is, says nothing of the server: it is asked on another.
+          () => {
+            asking = false;
+          },
+        );
+      }
+      await sleep(STEP_MS, over);
+    }
+    return answered.signal.aborted;
   }
 
   return {

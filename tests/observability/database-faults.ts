@@ -31,6 +31,13 @@ export async function takeConnections({ root, databaseUrl }: FaultShop) {
   };
 }
 
+/** Mails that are under way: to a server that answers, hardly any at a time. */
+export async function mailsInHands({ database }: FaultShop): Promise<number> {
+  const [row] = await database("mail").sql<{ count: number }[]>`
+    select count(*)::int as count from jobs where type = 'mail.deliver' and unanswered > 0`;
+  return row?.count ?? 0;
+}
+
 /** Timers that are due soon. */
 export async function timersSoon({ database, soon }: FaultShop, ms = SEEN_MS): Promise<Date> {
   const due = soon(ms);

@@ -28,8 +28,6 @@ const HEALTHY_MS = 30_000;
 
 /** Alerts that no fault here makes, and why. They have their tests in observability/rules.test.ts, as all have. */
 const NOT_MADE: Record<string, string> = {
-  ClaimsLost:
-    "a worker that was frozen finds its connections broken too, and whether it still learns that a claim is lost is chance",
   FactsKeptTooLong: "it is about Kafka's topics, and here PostgreSQL carries the facts",
 };
 /** A ticket about a goal looks back three days, which are hours here: it may come of any of these faults, and stays. */

@@ -1,7 +1,7 @@
 // The faults. Those of one round are made together, because none of them makes what another one is about.
 import type { Watch } from "./busy.ts";
 import { crowd } from "./crowd.ts";
-import { holdTimers, takeConnections, tellTwice } from "./database-faults.ts";
+import { holdTimers, mailsInHands, takeConnections, tellTwice } from "./database-faults.ts";
 import { type FaultShop, stutter } from "./fault-shop.ts";
 import type { RedisServer } from "./redis-server.ts";
 import type { Shop } from "./shop.ts";
@@ -225,12 +225,13 @@ export const ROUNDS: Fault[][] = [
     {
       what: "a process that is frozen for longer than its leases, with mails in its hands",
       alerts: ["ServiceDown"],
-      follows: [...STANDSTILL, "ClaimsLost"],
+      later: ["ClaimsLost"],
+      follows: STANDSTILL,
       async make({ place, shop, scrape }) {
         const other = await place.startOther();
         scrape([place.opsPort, other.opsPort]);
         place.ways.mail.swallow();
-        for (let mail = 0; mail < MAILS; mail++) await shop.place();
+        while ((await mailsInHands(place)) < MAILS) await shop.place();
         process.kill(place.first.pid, "SIGSTOP");
         const frozen = Bun.sleep(FROZEN_MS);
         return async () => {
