@@ -13,6 +13,7 @@ import { type Watch, watchMachine } from "./busy.ts";
 import { type Checks, say, unless } from "./check.ts";
 import { timersSoon } from "./database-faults.ts";
 import { startFaultShop } from "./fault-shop.ts";
+import { KAFKA_ALERT } from "./kafka.ts";
 import { OPERATOR, openPager, type Pager } from "./pages.ts";
 import { startRedis } from "./redis-server.ts";
 import { type Broken, type Fault, ROUNDS } from "./rounds.ts";
@@ -26,14 +27,11 @@ const TIME_SCALE = 10;
 /** Longer than any alert of a cause waits. */
 const HEALTHY_MS = 30_000;
 
-/** Alerts that no fault here makes, and why. They have their tests in observability/rules.test.ts, as all have. */
-const NOT_MADE: Record<string, string> = {
-  FactsKeptTooLong: "it is about Kafka's topics, and here PostgreSQL carries the facts",
-};
 /** A ticket about a goal looks back three days, which are hours here: it may come of any of these faults, and stays. */
 const LOUD = 'ALERTS{alertstate="firing", alertname!~".+Burns"} or ALERTS{alertstate="firing", severity="page"}';
 
 export async function makeFaults(checks: Checks): Promise<void> {
+  allAreMade();
   const folder = mkdtempSync(join(tmpdir(), "bodega-faults-seen-"));
   const pager = openPager();
   const watch = watchMachine();
@@ -63,7 +61,6 @@ export async function makeFaults(checks: Checks): Promise<void> {
       for (const faults of ROUNDS) made.push(await makeTogether(checks, ask, broken, faults));
     });
     await told(checks, pager, made, () => mailsTo(shopPlace.mailCatcher, OPERATOR));
-    named(checks);
   } finally {
     await shopPlace.close();
     await down(join(folder, "observed"));
@@ -197,12 +194,9 @@ const SYMPTOMS = new Set([
   ...alertNames().filter((name) => name.endsWith("Burns")),
 ]);
 
-/** Every alert is made here, or named with the reason. */
-function named({ skip }: Checks): void {
+/** Every alert is made here, but for the one that needs a Kafka. */
+function allAreMade(): void {
   const made = new Set(ROUNDS.flat().flatMap(({ alerts, later = [] }) => [...alerts, ...later]));
-  for (const alert of alertNames().filter((name) => !made.has(name))) {
-    const why = NOT_MADE[alert];
-    if (!why) throw new Error(`${alert} is neither made by a fault nor named with a reason`);
-    skip(`${alert} is made for real`, why);
-  }
+  const left = alertNames().filter((name) => !made.has(name) && name !== KAFKA_ALERT);
+  if (left.length > 0) throw new Error(`no fault makes ${left}`);
 }
