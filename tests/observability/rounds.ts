@@ -225,8 +225,7 @@ export const ROUNDS: Fault[][] = [
     {
       what: "a process that is frozen for longer than its leases, with mails in its hands",
       alerts: ["ServiceDown"],
-      later: ["ClaimsLost"],
-      follows: STANDSTILL,
+      follows: [...STANDSTILL, "ClaimsLost"],
       async make({ place, shop, scrape }) {
         const other = await place.startOther();
         scrape([place.opsPort, other.opsPort]);
