@@ -33,6 +33,9 @@ import { BROKER } from "./all.ts";
 import { type Carriers, embedMissing, needBroker } from "./carriers.ts";
 import { partsOf } from "./parts.ts";
 
+/** Nobody else writes into databases that only this process has, and who writes in this process rings. Looking more often costs a quarter of a processor. */
+export const PRIVATE_POLL_MS = 1_000;
+
 /** Carriers that are given take the place of the embedded ones; the platform closes them. */
 export interface PlatformOptions extends Partial<Carriers> {
   services: Service[];

@@ -25,7 +25,7 @@ import { createGateway, type GatewayOptions } from "./gateway/gateway.ts";
 import type { Listening } from "./gateway/listen.ts";
 import { listenInside } from "./inner-port.ts";
 import { databaseName, GATEWAY, writeSecrets } from "./keys.ts";
-import { type Platform, type PlatformOptions, startPlatform, usersKeys } from "./platform.ts";
+import { type Platform, type PlatformOptions, PRIVATE_POLL_MS, startPlatform, usersKeys } from "./platform.ts";
 import { remoteServices, transportsTo } from "./remote-services.ts";
 import { type Settings, sentence } from "./settings.ts";
 
@@ -147,9 +147,6 @@ function tellSkew(metrics: Metrics, log: Log) {
 }
 
 type Foundation = ReturnType<typeof foundation>;
-
-/** Nobody else writes into a private database, and who writes in this process rings. */
-const PRIVATE_POLL_MS = 1_000;
 
 async function platformOn(
   base: Foundation,

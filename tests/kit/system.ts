@@ -14,7 +14,7 @@ import { createMetrics } from "../../packages/telemetry/metrics.ts";
 import { type DrivenClock, drivenClock } from "../../packages/time/clock.ts";
 import { type Random, systemRandom } from "../../packages/time/random.ts";
 import { loadServices, SERVICE_NAMES } from "../../services/all.ts";
-import { type Platform, startPlatform } from "../../services/platform.ts";
+import { type Platform, PRIVATE_POLL_MS, startPlatform } from "../../services/platform.ts";
 import { dropDatabases } from "./databases.ts";
 import { testPostgres } from "./postgres.ts";
 import { ON_SERVERS, realPorts } from "./servers/real-ports.ts";
@@ -71,8 +71,6 @@ export const ENVIRONMENT = {
   EVENTLOG_SECRET: "a secret of the tests, long enough",
 };
 const SECRET = "test";
-/** All of it is in this process, as in `bun dev`, and one part wakes the other. Looking more often costs a quarter of a processor. */
-const PRIVATE_POLL_MS = 1_000;
 const START = new Date("2026-01-05T08:00:00Z");
 let systems = 0;
 

@@ -20,9 +20,7 @@ import { type Broken, type Fault, ROUNDS } from "./rounds.ts";
 import { openShop, stockUp, withTrade } from "./shop.ts";
 import { writeShortRules } from "./short-rules.ts";
 
-/** So many times shorter do the rules wait and look back. What they compare with is what it is; */
-const SHORTER = 30;
-/** but ages are told in the time that orders live by, which runs so many times faster: an order that waits for a minute has waited for six seconds. */
+/** Of what rules compare with, ages are told in the time that orders live by, which runs so many times faster: an order that waits for a minute has waited for six seconds. */
 const TIME_SCALE = 10;
 /** Longer than any alert of a cause waits. */
 const HEALTHY_MS = 30_000;
@@ -54,7 +52,7 @@ export async function makeFaults(checks: Checks): Promise<void> {
       smtpPort: shopPlace.smtpPort,
       pagerUrl: pager.url,
       only: ["prometheus", "alertmanager"].filter((name) => !checks.missing[name]),
-      ruleFiles: writeShortRules(join(folder, "rules"), SHORTER),
+      ruleFiles: writeShortRules(join(folder, "rules")),
     };
     await up(place, say);
     const scrape = (opsPorts: string[]) => scrapeAnew({ ...place, opsPorts });

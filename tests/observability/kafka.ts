@@ -7,9 +7,10 @@ import { startCopy } from "../../scripts/copy/start.ts";
 import { createAsk } from "../../scripts/observe/ask.ts";
 import { down, up } from "../../scripts/observe/life.ts";
 import { USUAL } from "../../scripts/observe/programs.ts";
-import { missing, notInstalled } from "../../scripts/servers/install.ts";
+import { notInstalled } from "../../scripts/servers/install.ts";
 import { startServers } from "../../scripts/servers/start-servers.ts";
 import { scratchFolder } from "../kit/scratch.ts";
+import { fetchMissing } from "../kit/servers/absent.ts";
 import { type Checks, say, unless } from "./check.ts";
 import { writeShortRules } from "./short-rules.ts";
 
@@ -17,8 +18,6 @@ export const KAFKA_ALERT = "FactsKeptTooLong";
 const TOPIC = "order";
 /** Two runs beside each other have different process ids. */
 const BASE_PORT = 29_000 + (process.pid % 20) * 100;
-/** So many times shorter do the rules wait. */
-const SHORTER = 30;
 /** As its runbook says. */
 const WELL = { "retention.ms": "2592000000", "segment.ms": "604800000", "cleanup.policy": "delete" };
 
@@ -29,7 +28,7 @@ export async function keepForEver(checks: Checks): Promise<void> {
   const folder = scratchFolder("bodega-kept-");
   const ends: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
   try {
-    for (const need of missing(["kafka"])) await need.build?.();
+    await fetchMissing(["kafka"]);
     const { env, down: stop } = await startServers(["kafka"], { basePort: BASE_PORT });
     ends.push(stop);
     const brokers = env["KAFKA_BROKERS"] ?? "";
@@ -43,7 +42,7 @@ export async function keepForEver(checks: Checks): Promise<void> {
     const place = {
       ...{ folder: join(folder, "observed"), ports, only: ["prometheus"] },
       ...{ opsPorts: [own["OPS_PORT"] ?? ""], smtpPort: own["SMTP_PORT"] ?? "" },
-      ruleFiles: writeShortRules(join(folder, "rules"), SHORTER),
+      ruleFiles: writeShortRules(join(folder, "rules")),
     };
     ends.push(() => down(place.folder));
     await up(place, say);

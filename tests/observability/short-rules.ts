@@ -12,11 +12,13 @@ interface Rule {
   keep_firing_for?: string;
 }
 
+const SHORTER = 30;
+
 /** Writes them into a folder; gives what Prometheus reads. */
-export function writeShortRules(folder: string, factor: number): string {
+export function writeShortRules(folder: string): string {
   mkdirSync(folder, { recursive: true });
   for (const file of readdirSync(COMMITTED))
-    writeFileSync(join(folder, file), shorten(readFileSync(join(COMMITTED, file), "utf8"), factor));
+    writeFileSync(join(folder, file), shorten(readFileSync(join(COMMITTED, file), "utf8"), SHORTER));
   return join(folder, "*.yml");
 }
 

@@ -1,5 +1,4 @@
 // Stripe goes wrong in every way it may, and so do its customers, its people and its webhooks: at the end its ledger and our books agree to the cent.
-
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OrderService, OrderStatus } from "../../packages/api/gen/bodega/order/v1/order_pb.ts";
