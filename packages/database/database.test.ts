@@ -65,6 +65,32 @@ test("a session knows when it was lost, and with it its locks", async () => {
   await database.close();
 });
 
+test("an answer that came while the process itself was stopped is read, however long that was", async () => {
+  const { database } = await testDatabase();
+  const session = database.session({ answerTimeoutS: 1 });
+  await session.sql`select 1`;
+  const asked = session.sql`select 1 as one from pg_sleep(0.2)`.execute();
+  await Bun.sleep(50);
+  // Only one that waits when it is stopped looks at its clock first when it goes on.
+  Bun.spawn(["sh", "-c", `kill -STOP ${process.pid}; sleep 2.5; kill -CONT ${process.pid}`]);
+  expect([...(await asked)]).toEqual([{ one: 1 }]);
+  await session.close();
+  await database.close();
+});
+
+test("a server that is asked and says nothing is given up, and a session that asks nothing is not", async () => {
+  const { database } = await testDatabase();
+  const session = database.session({ answerTimeoutS: 1 });
+  await session.sql`select 1`;
+  await Bun.sleep(2_500);
+  expect(await session.sql`select 1 as one`).toMatchObject([{ one: 1 }]);
+  const asked = session.sql`select pg_sleep(10)`.execute();
+  await expect(asked).rejects.toMatchObject({ code: "CONNECTION_SILENT" });
+  await eventually(() => session.lost());
+  await session.close();
+  await database.close();
+});
+
 test("values come back as they went in", async () => {
   const { database } = await testDatabase();
   const [row] =

@@ -97,11 +97,11 @@ export async function startFaultShop(scale: number, redisUrl: string | undefined
       adminEmail: ADMIN_EMAIL,
       adminPassword: ADMIN_PASSWORD,
       first,
-      /** A second process of it, with a way of its own to the mail server. */
+      /** A second process of it, with a mail server of its own. */
       async startOther() {
         mkdirSync(join(folder, "second"));
         if (existsSync(anchor)) copyFileSync(anchor, join(folder, "second", "clock.json"));
-        const copy = await start("second", { ...others, SMTP_URL: `smtp://127.0.0.1:${own["SMTP_PORT"]}` });
+        const copy = await start("second", { ...others, SMTP_URL: `smtp://127.0.0.1:${others["SMTP_PORT"]}` });
         return { opsPort: others["OPS_PORT"] ?? "", end: copy.end };
       },
       ...{ ways, certificate, disk, folder },

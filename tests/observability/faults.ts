@@ -25,16 +25,11 @@ const TIME_SCALE = 10;
 /** Longer than any alert of a cause waits. */
 const HEALTHY_MS = 30_000;
 
-/** Alerts that no fault here makes, and why. They have their tests in observability/rules.test.ts, as all have. */
-const NOT_MADE: Record<string, string> = {
-  ClaimsLost:
-    "a worker that was frozen for longer than a statement may take gives up its connections too, and whether it still learns that a claim is lost is chance",
-};
 /** A ticket about a goal looks back three days, which are hours here: it may come of any of these faults, and stays. */
 const LOUD = 'ALERTS{alertstate="firing", alertname!~".+Burns"} or ALERTS{alertstate="firing", severity="page"}';
 
 export async function makeFaults(checks: Checks): Promise<void> {
-  allAreMade(checks);
+  allAreMade();
   const folder = mkdtempSync(join(tmpdir(), "bodega-faults-seen-"));
   const pager = openPager();
   const watch = watchMachine();
@@ -197,12 +192,9 @@ const SYMPTOMS = new Set([
   ...alertNames().filter((name) => name.endsWith("Burns")),
 ]);
 
-/** Every alert is made here, but for the one that needs a Kafka, or named with the reason. */
-function allAreMade({ skip }: Checks): void {
+/** Every alert is made here, but for the one that needs a Kafka. */
+function allAreMade(): void {
   const made = new Set(ROUNDS.flat().flatMap(({ alerts, later = [] }) => [...alerts, ...later]));
-  for (const alert of alertNames().filter((name) => !made.has(name) && name !== KAFKA_ALERT)) {
-    const why = NOT_MADE[alert];
-    if (!why) throw new Error(`${alert} is neither made by a fault nor named with a reason`);
-    skip(`${alert} is made for real`, why);
-  }
+  const others = alertNames().filter((name) => !made.has(name) && name !== KAFKA_ALERT);
+  if (others.length > 0) throw new Error(`expected a fault that makes ${others.join(" and ")}, found none`);
 }

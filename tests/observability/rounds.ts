@@ -225,7 +225,8 @@ export const ROUNDS: Fault[][] = [
     {
       what: "a process that is frozen for longer than its leases, with mails in its hands",
       alerts: ["ServiceDown"],
-      follows: [...STANDSTILL, "ClaimsLost"],
+      later: ["ClaimsLost"],
+      follows: STANDSTILL,
       async make({ place, shop, scrape }) {
         const other = await place.startOther();
         scrape([place.opsPort, other.opsPort]);
