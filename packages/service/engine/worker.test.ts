@@ -2,9 +2,11 @@ import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { eventually } from "../../../tests/kit/eventually.ts";
 import { testPorts } from "../../../tests/kit/ports.ts";
 import { DeliverMail, RefundRemainder } from "../../api/jobs.ts";
+import type { Body } from "../../api/messages.ts";
 import { type Clock, systemClock } from "../../time/clock.ts";
 import { sleep } from "../../time/wait.ts";
-import { doesMany, service } from "../service.ts";
+import type { App } from "../app.ts";
+import { does, doesMany, type Message, service } from "../service.ts";
 import { type Ports, type Running, runService } from "./runtime.ts";
 
 setDefaultTimeout(30_000);
@@ -100,6 +102,43 @@ test("a worker whose next job is far away sleeps", async () => {
   expect(sleeps).toBeGreaterThan(0);
   expect(sleeps).toBeLessThan(10);
 });
+
+test.each([
+  { when: "as usual", lost: 0 },
+  { when: "after another process was lost", lost: 1 },
+])(
+  "$when a job that can be neither done nor given back keeps none behind it waiting, and is there when it can",
+  async ({ lost }) => {
+    const { ports, clock } = await testPorts();
+    const done: string[] = [];
+    const work = does(DeliverMail, (_app: App, { body: { mailId } }: Message<Body<typeof DeliverMail>>) => {
+      if (mailId === "first") throw new Error("it bites");
+      done.push(mailId);
+    });
+    const started = await runService(
+      service({ name: "mail", config: {}, answers: [], hears: [], does: [work] }),
+      ports,
+    );
+    running.push(started);
+    const { sql } = started.app;
+    await sql`
+      insert into leaders (name, epoch, holder, held_until, session_pid, session_start)
+      select 'process lost', 1, '', 'epoch', 0, 'epoch' from generate_series(1, ${lost}::int)`;
+    await sql`alter table jobs add constraint unbitten check (error not like '%bites%')`;
+    await started.app.record((tx) => {
+      for (const mailId of ["first", "second", "third"]) tx.enqueue(DeliverMail, { mailId });
+    });
+    await started.react();
+    await eventually(async () => (await sql`select from jobs`).length === 1);
+    expect(await sql`select key, attempts from jobs`).toMatchObject([{ key: "first", attempts: 0 }]);
+    await sql`alter table jobs drop constraint unbitten`;
+    await eventually(async () => {
+      clock.advance(1_000);
+      return (await sql`select from jobs where key = 'first' and error like '%bites%'`).length === 1;
+    });
+    expect(done).toEqual(["second", "third"]);
+  },
+);
 
 test("a queue that takes nothing keeps no other waiting, and gets its jobs when it takes them", async () => {
   const { ports } = await testPorts();

@@ -147,9 +147,25 @@ async function doDue(work: Work, rowsMax: number): Promise<number> {
   } catch (error) {
     // Many that are too slow together are claimed again in smaller sets; few are done one by one, so that the slow one is found.
     if (isOutage(error) || claimed.length === 0 || (isTooSlow(error) && claimed.length > CLAIM_ROWS_MIN)) throw error;
-    for (const row of claimed) await doOne(work, row);
+    throwFirst(await eachAlone(claimed, (row) => doOne(work, row)));
   }
   return claimed.length;
+}
+
+/** One after the other. One that can be neither done nor given back stays, and keeps nobody behind it waiting: gives what was wrong with those. */
+async function eachAlone(rows: JobRow[], one: (row: JobRow) => Promise<void>): Promise<unknown[]> {
+  const troubles: unknown[] = [];
+  for (const row of rows)
+    await one(row).catch((error: unknown) => {
+      if (isOutage(error)) throw error;
+      troubles.push(error);
+    });
+  return troubles;
+}
+
+/** The turn has failed, so that the next one does not come at once. */
+function throwFirst(troubles: unknown[]) {
+  if (troubles.length > 0) throw troubles[0];
 }
 
 async function doOne(work: Work, row: JobRow) {
@@ -173,14 +189,15 @@ async function doCarefully(work: Work): Promise<boolean> {
   const known = work.known();
   const lease = () => ({ now: clock.now(), until: clock.soon(CAREFUL_LEASE_MS) });
   const suspects = await leaseOldest(sql, lease(), known, "suspect", 1);
-  for (const row of suspects) await doLeased(work, row);
+  const troubles = await eachAlone(suspects, (row) => doLeased(work, row));
   const rows = await leaseOldest(sql, lease(), known, "new", CAREFUL_ROWS_MAX);
   try {
     if (rows.length > 0) await doLeasedTogether(work, rows);
   } catch (error) {
     if (isOutage(error)) throw error;
-    for (const row of rows) await doLeased(work, row);
+    troubles.push(...(await eachAlone(rows, (row) => doLeased(work, row))));
   }
+  throwFirst(troubles);
   return suspects.length + rows.length > 0;
 }
 
