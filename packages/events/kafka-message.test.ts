@@ -49,3 +49,10 @@ test("a stranger's own id becomes a UUID, the same wherever it comes again, and 
   expect(toFact({ ...strange("order-4711", "x"), offset: "9" }, "order", 0).id).toBe(fact.id);
   expect(toFact(strange("order-4712", "a"), "order", 2).id).not.toBe(fact.id);
 });
+
+test("a stranger's key of any length, and a time that no calendar has, are brought into a shape that a database takes", () => {
+  const headers = { ce_time: "-100000-01-01T00:00:00Z" };
+  const fact = toFact({ ...PLACE, key: "k".repeat(100_000), value: null, headers }, "order", 2);
+  expect(fact.key.length).toBeLessThanOrEqual(300);
+  expect(fact.time).toEqual(new Date(1767600000000));
+});

@@ -1,4 +1,5 @@
 import type { FactEnvelope } from "../api/envelope.ts";
+import { storableMessage } from "../database/storable.ts";
 import { isUuid, uuidOf } from "../time/ids.ts";
 
 /** A fact as Kafka carries it: CloudEvents attributes in the headers, the body as it is. */
@@ -35,24 +36,22 @@ export function toRecord({ id, type, key, source, time, body, traceparent, corre
  */
 export function toFact({ key, value, headers, timestamp, offset }: KafkaRecord, topic: string, partition: number) {
   const header = (name: string) => text(headers?.[name]);
-  const time = new Date(header("ce_time"));
   const fact: FactEnvelope = {
     id: idFor(header("ce_id"), `${topic}/${partition}/${offset}`),
     type: header("ce_type"),
     topic,
     key: text(key),
     source: header("ce_source"),
-    time: Number.isNaN(time.getTime()) ? new Date(Number(timestamp)) : time,
+    time: new Date(header("ce_time")),
     body: value ?? Buffer.alloc(0),
     traceparent: header("traceparent"),
     correlationId: header("ce_requestid"),
   };
-  return fact;
+  return storableMessage(fact, new Date(Number(timestamp)));
 }
 
 function text(value: HeaderValue): string {
-  // PostgreSQL's text holds every character but this one.
-  return String((Array.isArray(value) ? value[0] : value) ?? "").replaceAll("\0", "\uFFFD");
+  return String((Array.isArray(value) ? value[0] : value) ?? "");
 }
 
 function idFor(given: string, place: string): string {

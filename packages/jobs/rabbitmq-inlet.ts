@@ -1,4 +1,5 @@
 import type { Envelope } from "../api/envelope.ts";
+import { storableMessage } from "../database/storable.ts";
 import type { Log } from "../telemetry/log.ts";
 import { backoffMs, SOON } from "../time/backoff.ts";
 import { systemClock } from "../time/clock.ts";
@@ -92,23 +93,22 @@ async function consume({ queue, delivery, woken }: Consumer, channel: Channel, c
 function messageIn({ content, properties }: ConsumeMessage): Envelope {
   const { messageId, headers = {} } = properties;
   const id = text(messageId);
-  const time = new Date(text(headers["time"]));
-  return {
+  const message = {
     // The same at every delivery.
     id: isUuid(id) ? id : uuidOf(id, "\0", content),
     type: text(properties.type) || NO_TYPE,
     source: text(headers["source"]),
     key: text(headers["key"]),
-    time: Number.isNaN(time.getTime()) ? systemClock().now() : time,
+    time: new Date(text(headers["time"])),
     traceparent: text(headers["traceparent"]),
     correlationId: text(headers["request_id"]),
     body: content,
   };
+  return storableMessage(message, systemClock().now());
 }
 
-/** PostgreSQL has no place for a zero in a text. */
 function text(value: unknown): string {
-  return typeof value === "string" ? value.replaceAll("\0", "") : "";
+  return typeof value === "string" ? value : "";
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
