@@ -6,6 +6,7 @@ import { refused } from "../../packages/service/errors.ts";
 import type { PaymentConfig } from "./config.ts";
 import { keptOf, MOVEMENTS, money, type Payment, type RefundStatus } from "./payment.ts";
 import type { Movement } from "./provider/provider.ts";
+import { refundWhatWasRefused } from "./refund-remainder.ts";
 import { findRefundOf, insertRefund, moveRefund, type Refund, sumUp } from "./store.ts";
 
 /** What the provider says has become of a refund or a dispute. */
@@ -48,6 +49,7 @@ export async function bookMovement(
     tx.emit(PaymentRefundReversed, { ...about, reason: wordsOf(told), reversedAt: timestampFromDate(now) });
   if (told.kind === "refund_failed")
     app.log.error("refund.failed", told.reason, { payment_id: paymentId, refund_id: refund.refund_id });
+  if (to === "DONE") await refundWhatWasRefused(app, tx, after);
   if (after.status !== payment.status) app.metrics.moves.inc({ aggregate: "payment", to: after.status });
 }
 

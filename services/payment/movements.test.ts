@@ -1,7 +1,8 @@
 // Money that moves again after it came, told by Stripe in whatever order.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { PaymentService, PaymentStatus } from "../../packages/api/gen/bodega/payment/v1/payment_pb.ts";
-import { ApplyProviderEvent } from "../../packages/api/jobs.ts";
+import { ApplyProviderEvent, RefundRemainder } from "../../packages/api/jobs.ts";
+import { eventually } from "../../tests/kit/eventually.ts";
 import { ask } from "../../tests/kit/messages.ts";
 import { type StripeSystem, startStripeSystem } from "../../tests/kit/services/stripe.ts";
 
@@ -23,6 +24,14 @@ async function expectBooks(paymentId: string, status: string, balance: { refunde
   expect(system.fake.balances().get(paymentId)).toEqual(expected);
   expect(await system.balanceOf(paymentId)).toEqual(expected);
   expect((await system.rowOf(paymentId)).status).toBe(status);
+}
+
+/** So much went back at Stripe, which has refused to give back more; here nothing has been heard of it. */
+async function expectUnheard(paymentId: string, refunded: number) {
+  expect(system.fake.balances().get(paymentId)).toEqual({ captured: 1_999, refunded, disputed: 0 });
+  expect(await system.balanceOf(paymentId)).toEqual({ captured: 1_999, refunded: 0, disputed: 0 });
+  const refunds = await system.payment.sql`select status from refunds where payment_id = ${paymentId}`;
+  expect(refunds).toMatchObject([{ status: "REFUSED" }]);
 }
 
 describe("a refund made at the provider", () => {
@@ -70,6 +79,49 @@ describe("a refund made at the provider", () => {
     await system.settle();
     await system.hear();
     await expectBooks(paymentId, "REFUNDED", { refunded: 1_999 });
+  });
+
+  test("while all is going back: what Stripe still has goes back when we hear of it, by itself and once", async () => {
+    const { paymentId, orderId } = await system.paid();
+    system.fake.refund(paymentId, 1_500);
+    const remainder = { paymentId, orderId, reason: "the order was cancelled" };
+    await ask(system, RefundRemainder, remainder);
+    await expectUnheard(paymentId, 1_500);
+    await system.hear();
+    await system.hear();
+    await expectBooks(paymentId, "REFUNDED", { refunded: 1_999 });
+    await ask(system, RefundRemainder, remainder);
+    expect(typesOf(paymentId)).toEqual(["payment.captured", "payment.refunded", "payment.refunded"]);
+    expect(toldOf(paymentId)[2]?.body).toMatchObject({ amount: eur(499n), reason: "the order was cancelled" });
+  });
+
+  test("while all is going back, and told before Stripe has refused ours: what it still has goes back too", async () => {
+    const { paymentId, orderId } = await system.paid();
+    system.fake.refund(paymentId, 1_500);
+    let asked = false;
+    system.fake.disturb((method, path) => {
+      if (method !== "POST" || path !== "/v1/refunds" || asked) return undefined;
+      asked = true;
+      return "slow";
+    });
+    const asking = ask(system, RefundRemainder, { paymentId, orderId, reason: "the order was cancelled" });
+    await eventually(() => asked);
+    const hearing = system.hear();
+    await eventually(async () => (await system.balanceOf(paymentId)).refunded === 1_500);
+    system.fake.goOn();
+    await Promise.all([asking, hearing]);
+    system.fake.disturb(() => undefined);
+    await system.hear();
+    await expectBooks(paymentId, "REFUNDED", { refunded: 1_999 });
+  });
+
+  test("of an order that goes on: what was refused is a person's to ask for again", async () => {
+    const { paymentId } = await system.paid();
+    system.fake.refund(paymentId, 1_500);
+    await admin().refundPayment({ requestId: paymentId, paymentId, amount: eur(600n), reason: "a broken cup" });
+    await system.settle();
+    await system.hear();
+    await expectBooks(paymentId, "CAPTURED", { refunded: 1_500 });
   });
 
   test("that we made too is one refund, whether the answer or the event is first", async () => {

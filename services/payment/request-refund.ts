@@ -7,6 +7,7 @@ import type { Message } from "../../packages/service/service.ts";
 import { bookMovement } from "./book-movement.ts";
 import { type PaymentConfig, providerOf } from "./config.ts";
 import { leftOf, money } from "./payment.ts";
+import { refundWhatWasRefused } from "./refund-remainder.ts";
 import * as store from "./store.ts";
 
 export interface Requested {
@@ -83,6 +84,8 @@ export async function settleRequestedRefund(
   const now = await store.findRefund(tx.sql, refundId);
   if (now?.status !== "REQUESTED") return;
   await store.moveRefund(tx.sql, refundId, "REFUSED", null, app.clock.now());
-  await store.sumUp(tx.sql, paymentId, app.clock.now());
+  const after = await store.sumUp(tx.sql, paymentId, app.clock.now());
   app.log.error("refund.refused", refusal, { payment_id: paymentId, refund_id: refundId });
+  // Else nobody has told us yet what the provider knows: it is asked again when somebody does.
+  if (leftOf(after) < amount_minor_units) await refundWhatWasRefused(app, tx, after);
 }

@@ -212,6 +212,16 @@ export async function findRefund(sql: Sql, refundId: string): Promise<Refund | u
   return row;
 }
 
+/** Whether a refund was refused of a payment that is to go back whole: `requestedBy` asked for that, or its order is cancelled. */
+export async function isRefusedRemainder(sql: Sql, payment: Payment, requestedBy: string): Promise<boolean> {
+  const { payment_id, order_id } = payment;
+  const [row] = await sql`
+    select from refunds where payment_id = ${payment_id} and status = 'REFUSED' and (
+      exists (select from refunds where payment_id = ${payment_id} and requested_by = ${requestedBy})
+      or exists (select from orders where order_id = ${order_id} and status = 'CANCELLED')) limit 1`;
+  return row !== undefined;
+}
+
 /** By our id, or by the provider's: an event knows one of them, or both. */
 export async function findRefundOf(
   sql: Sql,

@@ -84,6 +84,22 @@ describe("a call whose answer is lost", () => {
     expect(fake.balances().get(paymentId)?.refunded).toBe(1_999);
   });
 
+  test("a Stripe that answers with a 500 to whatever it is asked leaves neither a checkout nor a refund stuck when it is well again", async () => {
+    const order = { paymentId: bench.newId(), orderId: bench.newId(), amount: EUR(1_999n) };
+    const { paymentId, providerReference, amount } = await bench.paid();
+    const refund = { refundId: bench.newId(), paymentId, providerReference, amount };
+    fake.disturb((method) => (method === "POST" ? "fault-before" : undefined));
+    for (let call = 0; call < 5; call++) {
+      expect(await outcome(provider.createCheckout(order))).toBe("Unavailable PROVIDER_UNAVAILABLE");
+      expect(await outcome(provider.refund(refund))).toBe("Unavailable PROVIDER_UNAVAILABLE");
+    }
+    fake.disturb(() => undefined);
+    expect(await outcome(provider.createCheckout(order))).toBe("done");
+    expect(await outcome(provider.refund(refund))).toBe("done");
+    expect(fake.sessionOf(order.paymentId).status).toBe("open");
+    expect(fake.balances().get(paymentId)?.refunded).toBe(1_999);
+  });
+
   test("of a Stripe that is not there is unknown too", async () => {
     const nowhere = bench.providerWith({ apiBase: "http://127.0.0.1:9" });
     const order = { paymentId: bench.newId(), orderId: bench.newId(), amount: EUR(1n) };

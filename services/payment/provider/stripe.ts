@@ -22,8 +22,8 @@ export interface StripeOptions {
 /** Three calls, as a refund needs, end before the lease of the effect that makes them. */
 const DEADLINE_MS = 3_500;
 const PAGE_SIZE = 100;
-/** Keys tried for one thing. Stripe keeps a 500 under its key and repeats it for a day. */
-const KEYS_MAX = 3;
+/** Keys for one thing. A 500 spends one: Stripe repeats it under that key for a day. */
+const KEYS_MAX = 20;
 const SIGNATURE_HEADER = "stripe-signature";
 
 /** Stripe Checkout. Every call is made under a key of ours, so one that is repeated has one effect. */
@@ -160,28 +160,36 @@ function nothingToRefund(message: string): ConnectError {
   return refused(Code.FailedPrecondition, "NOTHING_TO_REFUND", message);
 }
 
-/** Done already, or done under `key`. What Stripe once answered with a 500 it repeats under that key: then, if nothing was done, under the next. */
+/**
+ * Done already, or done under the first of its keys that is not spent. One call spends two at most, so that of a Stripe that is out of order for a while some are left
+ * when it is not any more.
+ */
 async function underKeys<T>(
   key: string,
-  make: (options: { idempotencyKey: string }) => Promise<T>,
+  make: (options: { idempotencyKey: string; maxNetworkRetries: 0 }) => Promise<T>,
   find: () => Promise<T | undefined> = async () => undefined,
 ): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+  let forgiven = false;
+  for (let number = 1; ; number++) {
     const found = await find();
     if (found) return found;
-    const made = await make({ idempotencyKey: attempt === 1 ? key : `${key}_${attempt}` }).catch((error: unknown) => {
-      if (attempt < KEYS_MAX && isRepeatedFault(error)) return undefined;
-      throw error;
+    const idempotencyKey = number === 1 ? key : `${key}_${number}`;
+    // Again under the same key Stripe would only repeat itself; a connection that was closed the library tries again all the same.
+    const made = await make({ idempotencyKey, maxNetworkRetries: 0 }).catch((error: unknown) => {
+      const fault = faultIn(error);
+      if (!fault || number === KEYS_MAX || (fault === "new" && forgiven)) throw error;
+      forgiven ||= fault === "new";
+      return undefined;
     });
     if (made) return made;
   }
 }
 
-/** The request has ended, so a look now shows all that it did. */
-function isRepeatedFault(error: unknown): boolean {
+/** A fault of Stripe's: the request has ended, so a look now shows all that it did. */
+function faultIn(error: unknown): "new" | "repeated" | undefined {
   const cause = error instanceof ConnectError ? error.cause : undefined;
-  if (!(cause instanceof Stripe.errors.StripeError)) return false;
-  return (cause.statusCode ?? 0) >= 500 && cause.headers?.["idempotent-replayed"] === "true";
+  if (!(cause instanceof Stripe.errors.StripeError) || (cause.statusCode ?? 0) < 500) return undefined;
+  return cause.headers?.["idempotent-replayed"] === "true" ? "repeated" : "new";
 }
 
 async function findRefund(stripe: Stripe, intent: string, refundId: string): Promise<Stripe.Refund | undefined> {
